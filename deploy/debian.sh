@@ -4,12 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --profile dist --locked -p hookhost
-files=target/package
-rm -rf "$files"
-mkdir -p "$files/man"
-target/dist/hookhost man "$files/man"
-gzip -9n "$files"/man/*.1
-for shell in bash zsh fish; do
-  target/dist/hookhost completions "$shell" > "$files/hookhost.$shell"
-done
+deploy/package-files.sh target/dist/hookhost target/package
 cargo deb --no-build --profile dist -p hookhost "$@"

@@ -57,7 +57,7 @@ function view(found) {
     { title: "Time", cell: (row) => time(row.at) },
     { title: "Result", cell: (row) => badge(row.result, KINDS[row.result] ?? "warn") },
     { title: "Status", number: true, cell: (row) => row.status ?? "–" },
-    { title: "Event", text: true, cell: (row) => el("a", { href: `#/deliveries${query({ event: row.event })}`, title: `the way of event ${row.event}` }, row.hook) },
+    { title: "Event", text: true, cell: (row) => el("a", { href: `#/deliveries${query({ event: row.event })}`, title: `what happened to event ${row.event}` }, row.hook) },
     { title: "Client", text: true, cell: (row) => row.client || "–" },
     { title: "Topic", text: true, cell: (row) => row.topic || "–" },
     { title: "Module", cell: (row) => row.module },

@@ -1,4 +1,4 @@
-// The way of one event: when it came, what modules did with it, every attempt, and what is left of it.
+// What happened to one event: when it came, what modules did with it, every attempt, and what is left of it.
 
 import { Refused, encoded, get } from "./api.js";
 import { badge, count, el, list, table, time } from "./dom.js";
@@ -8,7 +8,7 @@ const KINDS = { delivered: "good", ignored: "good", waiting: "warn" };
 /** Whether a text is the id of an event. */
 export const isEventId = (text) => /^[0-9A-Fa-f]{32}$/.test(text);
 
-/** The way of an event, or why it is not known. */
+/** What happened to an event, or why it is not known. */
 export async function trace(id) {
   let found;
   try {
@@ -18,7 +18,7 @@ export async function trace(id) {
     return el("p", { class: "panel" }, error.message);
   }
   return el("section", { class: "panel", "aria-label": `Event ${id}` },
-    el("h3", {}, "The way of the event ", badge(found.state, KINDS[found.state] ?? "bad")),
+    el("h3", {}, "What happened to the event ", badge(found.state, KINDS[found.state] ?? "bad")),
     list([["Id", found.event], ["Event", found.hook], ["Client", found.client], ["Topic", found.topic], ["Received", found.received && time(found.received)]]),
     table("What happened, oldest first", [
       { title: "Time", cell: (row) => time(row.at) },

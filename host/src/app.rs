@@ -8,19 +8,19 @@
 
 mod check;
 mod settings;
+mod start;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 pub use check::{check, complete};
 pub(crate) use settings::{engine_settings, trial_settings};
 use settings::{kept_limits, module_settings};
+use start::{raise_file_limit, start_exporter, storage, try_addresses};
 
 use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
@@ -31,16 +31,17 @@ use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
 use hookhost_dead_letters::{Kind, Store as Kept};
-use hookhost_delivery::{Delivery, Storage};
+use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
-use hookhost_jetstream::{SharedOutbox, WhenUnreachable};
 use hookhost_kv::KvStores;
-use hookhost_listener::BindError;
-use hookhost_outbox::Store;
+use hookhost_otlp::Exporter;
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
 /// How long connections that outlast the grace period may delay the exit.
 const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
+
+/// How long the last spans may delay the exit.
+const SPAN_DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
 ///
@@ -81,6 +82,8 @@ pub fn run(
     let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
     let activity = delivery.monitor().activity();
+    let exporter = start_exporter(&config, &activity)?;
+    let spans = exporter.as_ref().map(Exporter::counters);
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let parts = ReloadedParts::new(&config);
     let outbox = delivery.outbox();
@@ -102,7 +105,7 @@ pub fn run(
         monitor: delivery.monitor(),
         letters: delivery.dead_letters(),
         reload: reload.handle(),
-        status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone()),
+        status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone(), spans),
         clients,
         activity,
         module_files: ModuleFiles::new(config.modules.dir.clone()),
@@ -134,6 +137,9 @@ pub fn run(
     stores.close();
     let dead_letters = delivery.dead_letters();
     let counters = delivery.stop(left());
+    if let Some(exporter) = exporter {
+        exporter.stop(left().min(SPAN_DRAIN));
+    }
     if counters.dropped.closed > 0 {
         warn!(
             undelivered = counters.dropped.closed,
@@ -156,46 +162,6 @@ pub fn run(
     );
     runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
-}
-
-/// Where requests wait.
-fn storage(config: &Config) -> anyhow::Result<Storage> {
-    let open = |data: &hookhost_kv::DataSettings| Store::open(&data.dir, config.delivery.disk.sync.flush());
-    let store = config.data.as_ref().map(open).transpose()?;
-    let Some(settings) = &config.shared_outbox else {
-        return Ok(store.into());
-    };
-    // With a data folder, requests can wait there.
-    let when_unreachable = match store {
-        Some(_) => WhenUnreachable::Wait,
-        None => WhenUnreachable::Fail,
-    };
-    let outbox = SharedOutbox::start(settings, &config.node.name, when_unreachable);
-    Ok(Storage::Shared {
-        outbox: outbox.context("cannot start the shared outbox")?,
-        backlog: store,
-    })
-}
-
-/// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then
-/// reports this at once and nothing else.
-fn try_addresses(config: &Config) -> anyhow::Result<()> {
-    // With this option, several hosts share a port.
-    if !config.mqtt.limits.reuse_port {
-        for listener in &config.mqtt.listeners {
-            if let Some(address) = listener.address.network() {
-                TcpListener::bind(address).map_err(|source| BindError::Address {
-                    name: listener.name.to_string(),
-                    address: listener.address.clone(),
-                    source,
-                })?;
-            }
-        }
-    }
-    if let Some(address) = config.admin.listen.filter(|_| config.admin.chosen) {
-        TcpListener::bind(address).map_err(|source| admin::StartError::Listen { address, source })?;
-    }
-    Ok(())
 }
 
 /// Runs the broker until SIGTERM or SIGINT. Returns the end of the grace period, which begins at the signal. `admin` is
@@ -283,17 +249,4 @@ fn log_rescan(rescan: &reload::Rescan) {
         unchanged = names(&mut applied.unchanged.iter()),
         "modules folder rescanned"
     );
-}
-
-/// Raises the limit of open files to the maximum of the system. Each client needs one, and the usual limit of 1,024
-/// exists for programs that use `select`.
-fn raise_file_limit() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let limit = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        warn!(%error, "cannot raise the limit of open files");
-    }
 }

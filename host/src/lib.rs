@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod logging;
 mod module_files;
+mod new_file;
 mod publisher;
 pub mod record;
 pub mod reload;

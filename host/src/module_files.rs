@@ -3,17 +3,23 @@
 //! This writes and renames files. The folder is scanned afterwards, as after any other change of its files. A disabled
 //! module keeps its files under names that end in `.disabled`, which a scan ignores.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
+use crate::new_file::{NewFile, sync_folder};
 use hookhost_modules::ModulesFolder;
 
 /// The ending of the files of a disabled module.
 const DISABLED: &str = ".disabled";
 /// The beginning of a WebAssembly file, core module or component.
 const MAGIC: &[u8; 4] = b"\0asm";
+
+/// A temporary file that nobody has written to for this long is from an upload that a crash interrupted: one that stalls is
+/// given up earlier.
+const MAX_UPLOAD_PAUSE: Duration = Duration::from_secs(300);
 
 /// Changes happen one after the other.
 static CHANGING: Mutex<()> = Mutex::new(());
@@ -59,8 +65,7 @@ pub(crate) struct ModuleFiles(Option<PathBuf>);
 /// A module that is being written to a temporary file. Dropping it before [`finish`](NewModule::finish) removes the file.
 #[derive(Debug)]
 pub(crate) struct NewModule {
-    file: File,
-    temporary: PathBuf,
+    file: NewFile,
     target: PathBuf,
     written: u64,
     /// The first bytes, until they are checked.
@@ -68,9 +73,25 @@ pub(crate) struct NewModule {
 }
 
 impl ModuleFiles {
-    /// Of this folder; `None` if the host has none.
+    /// Of this folder; `None` if the host has none. Removes the temporary files of interrupted uploads.
     pub(crate) fn new(dir: Option<PathBuf>) -> ModuleFiles {
-        ModuleFiles(dir)
+        let files = ModuleFiles(dir);
+        files.remove_interrupted(SystemTime::now());
+        files
+    }
+
+    /// Removes temporary files that are too old at this time to belong to an upload. Other hosts may use the same folder. What
+    /// cannot be removed stays, because it has no effect.
+    fn remove_interrupted(&self, now: SystemTime) {
+        let entries = self.0.iter().filter_map(|dir| fs::read_dir(dir).ok());
+        for entry in entries.flatten().flatten() {
+            let is_temporary = entry.file_name().to_str().is_some_and(is_temporary);
+            let written = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = written.ok().and_then(|written| now.duration_since(written).ok());
+            if is_temporary && age.is_some_and(|age| age > MAX_UPLOAD_PAUSE) {
+                fs::remove_file(entry.path()).ok();
+            }
+        }
     }
 
     /// The disabled modules, by name. Empty if the folder cannot be listed.
@@ -98,6 +119,7 @@ impl ModuleFiles {
     /// [`ModuleFileError`] if the name is invalid or the folder cannot be written.
     pub(crate) fn create(&self, name: &str) -> Result<NewModule, ModuleFileError> {
         let target = self.path(name, "wasm")?;
+        self.remove_interrupted(SystemTime::now());
         // A scan ignores names with a dot in front.
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| failed(&target, io::Error::other(error)))?;
@@ -106,10 +128,9 @@ impl ModuleFiles {
         if let Some(dir) = &self.0 {
             fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
         }
-        let file = File::create_new(&temporary).map_err(|source| failed(&temporary, source))?;
+        let file = NewFile::create(temporary.clone(), 0o666).map_err(|source| failed(&temporary, source))?;
         Ok(NewModule {
             file,
-            temporary,
             target,
             written: 0,
             head: Vec::new(),
@@ -179,7 +200,7 @@ impl NewModule {
         }
         self.file
             .write_all(content)
-            .map_err(|source| failed(&self.temporary, source))
+            .map_err(|source| failed(self.file.path(), source))
     }
 
     /// Puts the module into the folder in one step, in place of one with its name.
@@ -198,21 +219,16 @@ impl NewModule {
             let name = disabled.file_name().unwrap_or_default();
             return Err(ModuleFileError::Exists(name.to_string_lossy().into_owned()));
         }
-        let folder = self.target.parent().unwrap_or(Path::new("."));
-        let done = self
-            .file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.temporary, &self.target))
-            .and_then(|()| File::open(folder)?.sync_all());
+        let done = self.file.replace(&self.target).and_then(|()| sync_folder(&self.target));
         done.map_err(|source| failed(&self.target, source))
     }
 }
 
-impl Drop for NewModule {
-    fn drop(&mut self) {
-        // It is gone already if the module is finished.
-        fs::remove_file(&self.temporary).ok();
-    }
+/// Whether a name is that of a temporary file: `.NAME.wasm.` and 16 hex digits.
+fn is_temporary(name: &str) -> bool {
+    let parts = name.strip_prefix('.').and_then(|name| name.split_once(".wasm."));
+    let is_hex = |digits: &str| digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    parts.is_some_and(|(name, digits)| ModulesFolder::is_name(name) && is_hex(digits))
 }
 
 /// The name of a file of a disabled module.
@@ -230,77 +246,5 @@ fn failed(path: &Path, source: io::Error) -> ModuleFileError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder() -> (tempfile::TempDir, ModuleFiles) {
-        let dir = tempfile::tempdir().unwrap();
-        let files = ModuleFiles::new(Some(dir.path().to_owned()));
-        (dir, files)
-    }
-
-    fn names(dir: &Path) -> Vec<String> {
-        let entries = fs::read_dir(dir).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_module_appears_in_one_step_and_a_wrong_one_never() {
-        let (dir, files) = folder();
-        let mut module = files.create("m").unwrap();
-        for byte in b"\0asm\x0d" {
-            module.write(&[*byte]).unwrap();
-            assert!(names(dir.path()).iter().all(|name| name.starts_with('.')));
-        }
-        module.finish().unwrap();
-        assert_eq!(names(dir.path()), ["m.wasm"]);
-        assert_eq!(fs::read(dir.path().join("m.wasm")).unwrap(), b"\0asm\x0d");
-        let mut wrong = files.create("m").unwrap();
-        assert!(matches!(wrong.write(b"<html>"), Err(ModuleFileError::NotWasm)));
-        drop(wrong);
-        let mut short = files.create("m").unwrap();
-        short.write(b"\0as").unwrap();
-        assert!(matches!(short.finish(), Err(ModuleFileError::NotWasm)));
-        assert_eq!(names(dir.path()), ["m.wasm"], "nothing is left behind");
-        assert_eq!(fs::read(dir.path().join("m.wasm")).unwrap(), b"\0asm\x0d");
-    }
-
-    #[test]
-    fn a_disabled_module_keeps_its_files() {
-        let (dir, files) = folder();
-        fs::write(dir.path().join("m.wasm"), "code").unwrap();
-        fs::write(dir.path().join("m.toml"), "settings").unwrap();
-        files.enable("m", false).unwrap();
-        assert_eq!(names(dir.path()), ["m.toml.disabled", "m.wasm.disabled"]);
-        assert_eq!(files.disabled(), ["m"]);
-        assert!(matches!(files.enable("m", false), Err(ModuleFileError::Missing(name)) if name == "m.wasm"));
-        let mut module = files.create("m").unwrap();
-        module.write(b"\0asm").unwrap();
-        assert!(matches!(module.finish(), Err(ModuleFileError::Exists(name)) if name == "m.wasm.disabled"));
-        fs::write(dir.path().join("m.wasm"), "new").unwrap();
-        assert!(matches!(files.enable("m", true), Err(ModuleFileError::Exists(name)) if name == "m.wasm"));
-        fs::remove_file(dir.path().join("m.wasm")).unwrap();
-        files.enable("m", true).unwrap();
-        assert_eq!(names(dir.path()), ["m.toml", "m.wasm"]);
-        assert!(files.disabled().is_empty());
-    }
-
-    #[test]
-    fn names_are_checked() {
-        let (_dir, files) = folder();
-        for name in ["", ".", "..", "a/b", "../a", "a.b", "a b"] {
-            assert!(matches!(files.create(name), Err(ModuleFileError::Name)), "{name}");
-            assert!(
-                matches!(files.enable(name, false), Err(ModuleFileError::Name)),
-                "{name}"
-            );
-        }
-        let none = ModuleFiles::new(None);
-        assert!(matches!(none.create("m"), Err(ModuleFileError::NoFolder)));
-        assert!(none.disabled().is_empty());
-    }
-}
+#[path = "module_files_tests.rs"]
+mod tests;

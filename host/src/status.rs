@@ -15,6 +15,7 @@ use hookhost_delivery::{Counters, DestinationState, Monitor};
 use hookhost_event::{Hook, Millis};
 use hookhost_hooks::Bus;
 use hookhost_modules::{Handle, ModuleState, Status};
+use hookhost_otlp::{ExportCounters, ExportCounts};
 
 /// The engine counts as not ready if it does not answer within this time.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ pub struct StatusReader {
     modules: Handle,
     delivery: Monitor,
     engine: EngineHandle,
+    spans: Option<ExportCounters>,
     started: Millis,
     /// The last state of the engine. Locked while the engine answers, so that it answers one reader at a time.
     last: Arc<Mutex<Option<(Instant, EngineState)>>>,
@@ -52,18 +54,28 @@ pub struct HostStatus {
     pub delivery: Counters,
     /// The destinations that have got a request, by name and URL.
     pub destinations: Vec<DestinationState>,
+    /// The export of spans; `None` if they are not exported.
+    pub spans: Option<ExportCounts>,
     /// Whether the outbox takes new requests.
     pub is_outbox_open: bool,
 }
 
 impl StatusReader {
-    /// Reads the state of a host with these parts, which starts now.
-    pub fn new(bus: Bus, modules: Handle, delivery: Monitor, engine: EngineHandle) -> StatusReader {
+    /// Reads the state of a host with these parts, which starts now. `spans` are the counters of the exporter, if there is
+    /// one.
+    pub fn new(
+        bus: Bus,
+        modules: Handle,
+        delivery: Monitor,
+        engine: EngineHandle,
+        spans: Option<ExportCounters>,
+    ) -> StatusReader {
         StatusReader {
             bus,
             modules,
             delivery,
             engine,
+            spans,
             started: now(),
             last: Arc::default(),
         }
@@ -83,6 +95,7 @@ impl StatusReader {
             modules,
             delivery: self.delivery.counters(),
             destinations: self.delivery.destinations(),
+            spans: self.spans.as_ref().map(ExportCounters::read),
             is_outbox_open: self.delivery.is_accepting(),
         }
     }

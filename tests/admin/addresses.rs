@@ -154,3 +154,58 @@ async fn over_tls_with_a_certificate_that_is_renewed() {
         "the command trusts the new authority only: {later:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_have_a_client_certificate() {
+    let setup = Setup::new();
+    let authority = Authority::new("authority");
+    let (server, client) = (authority.issue(Subject::Local), authority.issue(Subject::Client));
+    for (name, content) in [
+        ("ca.pem", authority.pem()),
+        ("server.pem", &server.certificate),
+        ("server.key", &server.key),
+        ("client.pem", &client.certificate),
+        ("client.key", &client.key),
+    ] {
+        std::fs::write(setup.dir().join(name), content).unwrap();
+    }
+    let config = "[admin]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
+                  client_certificates = \"required\"\nclient_ca = \"ca.pem\"\n";
+    let host = setup.config(config).start().await;
+    let ready = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = host::command(host.dir());
+        command.args(["ready", "--ca-file", "ca.pem"]).args(arguments);
+        command.env("HOOKHOST_ADMIN", format!("https://{}", host.admin.unwrap()));
+        command.envs(variables.iter().copied());
+        ended(command)
+    };
+    let flags = ["--cert-file", "client.pem", "--key-file", "client.key"];
+    let variables = [
+        ("HOOKHOST_ADMIN_CERT_FILE", "client.pem"),
+        ("HOOKHOST_ADMIN_KEY_FILE", "client.key"),
+    ];
+    for (arguments, variables) in [(&flags[..], &[][..]), (&[], &variables), (&flags[2..], &variables[..1])] {
+        let accepted = ready(arguments, variables).await;
+        assert_eq!(
+            (accepted.code, accepted.stdout.as_str()),
+            (Some(0), "ready\n"),
+            "{accepted:?}"
+        );
+    }
+    for (arguments, text) in [
+        (&[][..], "--cert-file"),
+        (&flags[..2], "needs both --cert-file FILE and --key-file FILE"),
+        (
+            &["--cert-file", "client.key", "--key-file", "client.key"],
+            "client.key holds no certificate",
+        ),
+        (
+            &["--cert-file", "client.pem", "--key-file", "missing"],
+            "missing cannot be read",
+        ),
+    ] {
+        let refused = ready(arguments, &[]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains(text), "{text}: {refused:?}");
+    }
+}

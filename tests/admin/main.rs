@@ -4,6 +4,7 @@ mod addresses;
 mod clients;
 mod modules;
 mod openapi;
+mod schemathesis;
 
 use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::{PATIENCE, binary, http};

@@ -4,6 +4,8 @@ use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::http::{Answer, ask_with_bytes};
 use hookhost_tests::{PATIENCE, binary, http};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// The settings of the probe.
 const SETTINGS: &str = "[config]\nurl = \"stdout:\"\ntag = \"\"\ntopic = \"t/#\"\n";
@@ -93,6 +95,44 @@ async fn what_is_no_module_is_refused_and_changes_nothing() {
         "{answer:?}"
     );
     assert_eq!(files(), 1);
+}
+
+/// Begins an upload of a module, and sends only its first bytes.
+async fn begin_upload(host: &Host) -> TcpStream {
+    let mut stream = TcpStream::connect(host.admin.unwrap()).await.unwrap();
+    let head = "PUT /api/v1/module-files/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n\0asm";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn the_number_of_uploads_at_a_time_is_limited() {
+    let host = Setup::new().modules().start().await;
+    let files = || std::fs::read_dir(host.dir().join("modules")).unwrap().count();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut uploads = Vec::new();
+    while uploads.len() < 4 {
+        uploads.push(begin_upload(&host).await);
+        while files() < uploads.len() {
+            assert!(tokio::time::Instant::now() < deadline, "the upload does not begin");
+            tokio::task::yield_now().await;
+        }
+    }
+    let wasm = b"\0asm\x0d\0\x01\0";
+    let refused = upload(&host, "m", "", wasm.to_vec()).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("4 modules are being uploaded"), "{refused:?}");
+    drop(uploads);
+    while upload(&host, "m", "", wasm.to_vec()).await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the uploads do not end");
+    }
+    while files() != 1 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "a temporary file is left behind"
+        );
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ await run(async () => {
     await page.getByText("topic is not a topic filter").waitFor();
   });
 
-  await step("the way of one event is shown", async () => {
+  await step("what happened to one event is shown", async () => {
     // The filters of the step before are gone on a new page.
     await visit(page, "overview");
     await visit(page, "deliveries");

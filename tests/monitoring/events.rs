@@ -1,4 +1,4 @@
-//! What became of events: the last deliveries, live followers, and the way of one event.
+//! What became of events: the last deliveries, live followers, and what happened to one event.
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Host, Setup};
@@ -97,7 +97,7 @@ async fn only_event(host: &Host, path: &str, key: &str, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_way_of_an_event_is_shown_from_the_client_to_the_answer() {
+async fn what_happened_to_an_event_is_shown_from_the_client_to_the_answer() {
     let sink = Sink::start().await;
     sink.answer(|request, before| match request.json()["payload"].as_str() {
         Some("refused") => SinkAnswer::Status(422),
@@ -184,7 +184,7 @@ async fn the_way_of_an_event_is_shown_from_the_client_to_the_answer() {
 }
 
 /// A PUBLISH of MQTT 5 with user properties.
-fn publish_with(user: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn publish_with(user: &[(&str, &str)]) -> Vec<u8> {
     const USER_PROPERTY: u8 = 0x26;
     let mut properties = Vec::new();
     for (name, value) in user {

@@ -1,7 +1,8 @@
-//! Metrics, health, readiness, the overview, sessions of browsers, the log, and what became of events.
+//! Metrics, health, readiness, the overview, sessions of browsers, the log, what became of events, and spans.
 
 mod events;
 mod sessions;
+mod spans;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -26,6 +26,7 @@ pub mod nats;
 pub mod packet;
 pub mod process;
 pub mod publishers;
+pub mod pypi;
 pub mod raw;
 pub mod scene;
 pub mod sink;

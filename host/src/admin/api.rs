@@ -78,14 +78,16 @@ async fn health() -> Json<shape::Health> {
 }
 
 /// The modules, by name.
-#[utoipa::path(get, path = "/modules", responses((status = 200, body = shape::Modules)))]
-async fn list(State(running): State<Running>) -> Json<shape::Modules> {
+#[utoipa::path(get, path = "/modules", responses((status = 200, body = shape::Modules), Fails<500>))]
+async fn list(State(running): State<Running>) -> Answer<shape::Modules> {
+    let files = running.module_files.clone();
+    let disabled = blocking(move || files.disabled()).await?;
     let modules = running.modules.states().into_iter();
-    Json(shape::Modules {
+    Ok(Json(shape::Modules {
         modules: modules.map(|state| of_module(&running, state)).collect(),
         left_out: running.reload.left_out(),
-        disabled: running.module_files.disabled(),
-    })
+        disabled,
+    }))
 }
 
 fn of_module(running: &Running, state: ModuleState) -> shape::Module {

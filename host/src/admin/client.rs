@@ -47,7 +47,9 @@ pub enum Error {
     #[error("{0} cannot be part of a request")]
     Unsendable(&'static str),
     /// The connection failed, or the answer is not HTTP.
-    #[error("no answer from the host at {address}")]
+    #[error(
+        "no answer from the host at {address}; if it asks for a client certificate, --cert-file and --key-file give one"
+    )]
     Exchange {
         /// The address.
         address: String,

@@ -1,4 +1,4 @@
-//! The way of one event: what modules did with it, the attempts to deliver its requests, and what is left of it.
+//! What happened to one event: what modules did with it, the attempts to deliver its requests, and what is left of it.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Running> {
     OpenApiRouter::default().routes(routes!(trace))
 }
 
-/// The way of one event: modules, attempts, dead letters and quarantine.
+/// What happened to one event: modules, attempts, dead letters and quarantine.
 #[utoipa::path(get, path = "/events/{id}",
     params(("id" = String, Path, description = "The id of the event: up to 32 hex digits", pattern = "^[0-9A-Fa-f]{1,32}$")),
     responses((status = 200, body = shape::EventTrace), Fails<400>, Fails<404>, Fails<500>))]

@@ -7,6 +7,7 @@ mod broker;
 mod delivery;
 mod families;
 mod modules;
+mod spans;
 mod upstreams;
 
 use std::fmt;
@@ -45,7 +46,10 @@ impl Collector for HostStatus {
         modules::queues(&mut out, &self.modules, self.at.0)?;
         modules::modules(&mut out, self)?;
         delivery::delivery(&mut out, self)?;
-        delivery::destinations(&mut out, self)
+        delivery::destinations(&mut out, self)?;
+        self.spans
+            .as_ref()
+            .map_or(Ok(()), |counts| spans::spans(&mut out, counts))
     }
 }
 

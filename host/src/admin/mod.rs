@@ -5,11 +5,14 @@
 //!
 //! ```text
 //! server.rs      connections, bounded in number and in time
+//! token.rs       tokens and their roles
 //! guard.rs       access: token, session of a browser, Host and Origin
 //! layer.rs       access, audit log and headers of every request
 //! session.rs     sessions of browsers: log in, log out
 //! api.rs         all routes; handlers of modules and the broker
 //! error.rs       error answers
+//! clients.rs     handlers for MQTT clients
+//! configuration.rs  the settings that were given
 //! quarantine.rs  handlers of the quarantine
 //! webhooks.rs    handlers of webhooks
 //! webhook_body.rs  the bodies of requests about webhooks
@@ -17,7 +20,7 @@
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
-//! events.rs      the way of one event
+//! events.rs      what happened to one event
 //! module_files.rs  uploads, disables and enables modules
 //! activity.rs    the last deliveries, and the live stream of `hookhost tap`
 //! dashboard.rs   the files of the dashboard

@@ -1,17 +1,30 @@
 //! Handlers that upload, disable and enable modules.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Answer, Error, Named, blocking};
 use super::openapi::Fails;
 use super::{Running, shape};
-use crate::module_files::{MAX_WASM_BYTES, ModuleFileError, NewModule};
+use crate::module_files::{MAX_WASM_BYTES, ModuleFileError, ModuleFiles, NewModule};
+
+/// Limit of the uploads at the same time. Each may write a large file.
+const MAX_UPLOADS: usize = 4;
+/// How long the next part of a body may take. An upload that stalls must not keep others out.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for the rest of a body that is refused, which is read before the answer.
+const REST_TIMEOUT: Duration = Duration::from_secs(5);
+
+static UPLOADS: Semaphore = Semaphore::const_new(MAX_UPLOADS);
 
 /// The routes below `/api/v1`. Every path below `/modules` may be the name of a module.
 pub(super) fn routes() -> OpenApiRouter<Running> {
@@ -26,17 +39,16 @@ pub(super) fn routes() -> OpenApiRouter<Running> {
 /// The answer says whether the module loads. If it does not, the previous one keeps running.
 #[utoipa::path(put, path = "/module-files/{name}", params(("name" = String, Path, description = "The name of the module")),
     request_body(content = Vec<u8>, description = "The WebAssembly component", content_type = "application/wasm"),
-    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<409>, Fails<413>, Fails<500>))]
+    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<408>, Fails<409>, Fails<413>, Fails<500>, Fails<503>))]
 async fn upload(State(running): State<Running>, name: Named<String>, body: Body) -> Answer<shape::Rescan> {
     let Path(name) = name?;
     let files = running.module_files.clone();
-    let module = blocking(move || files.create(&name)).await??;
     let mut parts = body.into_data_stream();
-    if let Err(error) = receive(module, &mut parts).await {
+    if let Err(error) = receive(files, name, &mut parts).await {
         // A client that still sends would not see the answer.
         let mut left = MAX_WASM_BYTES;
         while left > 0
-            && let Some(Ok(part)) = parts.next().await
+            && let Ok(Some(part)) = next_part(&mut parts, REST_TIMEOUT).await
         {
             left = left.saturating_sub(part.len() as u64);
         }
@@ -46,12 +58,37 @@ async fn upload(State(running): State<Running>, name: Named<String>, body: Body)
 }
 
 /// Writes the body into the folder.
-async fn receive(mut module: NewModule, parts: &mut BodyDataStream) -> Result<(), Error> {
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body has ended too early"))?;
+async fn receive(
+    files: ModuleFiles,
+    name: String,
+    parts: &mut (impl Stream<Item = Result<Bytes, axum::Error>> + Unpin),
+) -> Result<(), Error> {
+    let busy = |_| {
+        let text = format!("{MAX_UPLOADS} modules are being uploaded; try again when one of them has ended");
+        Error::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    };
+    let _permit = UPLOADS.try_acquire().map_err(busy)?;
+    let mut module: NewModule = blocking(move || files.create(&name)).await??;
+    while let Some(part) = next_part(parts, PART_TIMEOUT).await? {
         module = blocking(move || module.write(&part).map(|()| module)).await??;
     }
     Ok(blocking(move || module.finish()).await??)
+}
+
+/// The next part of a body; `None` at its end.
+async fn next_part(
+    parts: &mut (impl Stream<Item = Result<Bytes, axum::Error>> + Unpin),
+    limit: Duration,
+) -> Result<Option<Bytes>, Error> {
+    match timeout(limit, parts.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(part))) => Ok(Some(part)),
+        Ok(Some(Err(_))) => Err(Error::new(StatusCode::BAD_REQUEST, "the body has ended too early")),
+        Err(_) => {
+            let text = format!("nothing of the body has arrived for {limit:?}");
+            Err(Error::new(StatusCode::REQUEST_TIMEOUT, text))
+        }
+    }
 }
 
 /// Enables a disabled module.
@@ -91,5 +128,28 @@ impl From<ModuleFileError> for Error {
             ModuleFileError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Error::new(status, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_stalls_is_given_up() {
+        let part = Ok(Bytes::from_static(b"x"));
+        let mut parts = stream::iter([part]).chain(stream::pending());
+        let limit = Duration::from_millis(10);
+        assert_eq!(
+            next_part(&mut parts, limit).await.ok(),
+            Some(Some(Bytes::from_static(b"x")))
+        );
+        let error = next_part(&mut parts, limit).await.err().unwrap();
+        assert_eq!(
+            axum::response::IntoResponse::into_response(error).status(),
+            StatusCode::REQUEST_TIMEOUT
+        );
     }
 }

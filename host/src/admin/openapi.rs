@@ -43,6 +43,7 @@ fn reason(status: u16) -> &'static str {
         401 => "The request needs a valid token or session",
         403 => "The role does not allow the request, or a page of another site made it",
         404 => "There is nothing with this name or number",
+        408 => "The body does not arrive in time",
         409 => "The state of the host does not allow the change; the text says why",
         412 => "It has changed since the tag of If-Match was read",
         413 => "The body is too large",

@@ -3,12 +3,12 @@
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use hookhost_delivery::{Certificates, Tls};
+use hookhost_delivery::{Certificates, Identity, PemError, PrivateKey, Tls};
 use serde::Serialize;
 
 use super::finish;
@@ -27,6 +27,12 @@ pub(super) struct AdminArguments {
     /// File with the authority of the API's certificate, instead of those of the system [env: HOOKHOST_ADMIN_CA_FILE]
     #[arg(long, value_name = "FILE", global = true)]
     ca_file: Option<PathBuf>,
+    /// File with a client certificate, if the API asks for one; needs --key-file [env: HOOKHOST_ADMIN_CERT_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    cert_file: Option<PathBuf>,
+    /// File with the key of the client certificate [env: HOOKHOST_ADMIN_KEY_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    key_file: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -48,18 +54,26 @@ impl AdminArguments {
         Ok(Client::new(&address, token, self.tls(&environment)?))
     }
 
-    /// The authorities that may sign the certificate of the API.
+    /// The authorities that may sign the certificate of the API, and the client certificate.
     fn tls(&self, environment: &Environment) -> anyhow::Result<Tls> {
-        let variable = environment
-            .get("HOOKHOST_ADMIN_CA_FILE")
-            .filter(|value| !value.is_empty());
-        let Some(file) = self.ca_file.clone().or_else(|| variable.map(PathBuf::from)) else {
-            return Ok(Tls::default());
+        let file = |given: &Option<PathBuf>, variable: &str| {
+            let variable = environment.get(variable).filter(|value| !value.is_empty());
+            given.clone().or_else(|| variable.map(PathBuf::from))
         };
-        let pem = fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-        let ca = Certificates::parse(&pem).map_err(|error| anyhow::anyhow!("{} {error}", file.display()))?;
+        let ca = file(&self.ca_file, "HOOKHOST_ADMIN_CA_FILE");
+        let certificate = file(&self.cert_file, "HOOKHOST_ADMIN_CERT_FILE");
+        let key = file(&self.key_file, "HOOKHOST_ADMIN_KEY_FILE");
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Identity {
+                certificates: parsed(&certificate, Certificates::parse)?,
+                key: parsed(&key, PrivateKey::parse)?,
+            }),
+            (None, None) => None,
+            _ => bail!("a client certificate needs both --cert-file FILE and --key-file FILE"),
+        };
         Ok(Tls {
-            ca: Some(ca),
+            ca: ca.map(|file| parsed(&file, Certificates::parse)).transpose()?,
+            identity,
             ..Tls::default()
         })
     }
@@ -79,6 +93,12 @@ impl AdminArguments {
             .or_else(|| variable("HOOKHOST_ADMIN__TOKEN_FILE").map(|file| Token::In(file.into())));
         (address.unwrap_or_else(|| DEFAULT_ADDRESS.to_string()), token)
     }
+}
+
+/// The content of a PEM file.
+fn parsed<T>(file: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemError>) -> anyhow::Result<T> {
+    let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    parse(&pem).map_err(|error| anyhow!("{} {error}", file.display()))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,12 +211,16 @@ mod tests {
             admin: None,
             token_file: None,
             ca_file: None,
+            cert_file: None,
+            key_file: None,
             json: false,
         };
         let said = AdminArguments {
             admin: Some("a:1".into()),
             token_file: Some("f".into()),
             ca_file: None,
+            cert_file: None,
+            key_file: None,
             json: false,
         };
         let (is, file) = (

@@ -87,7 +87,7 @@ enum Command {
     Users(UsersCommand),
     /// Show live what modules of a running host do with each event, and each attempt to deliver a request
     Tap(TapArguments),
-    /// Show the way of one event through a running host: modules, attempts, dead letters
+    /// Show what happened to one event in a running host: modules, attempts, dead letters
     Trace(TraceArguments),
     /// Report whether a running host is ready; exits with 1 if it is not
     Ready(ReadyArguments),

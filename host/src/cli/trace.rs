@@ -1,4 +1,4 @@
-//! `trace`: the way of one event through a running host.
+//! `trace`: what happened to one event in a running host.
 
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ fn show(arguments: &TraceArguments) -> anyhow::Result<()> {
     }
 }
 
-/// The way of an event for people: a line for each thing that happened, with its time.
+/// What happened to an event, for people: a line for each thing that happened, with its time.
 fn text(trace: &EventTrace) -> String {
     let EventTrace {
         event,

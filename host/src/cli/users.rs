@@ -3,15 +3,17 @@
 //! The file is replaced as a whole, so a running host reads the old or the new one. A new file can be read by its owner
 //! only; an existing one keeps its permissions.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use hookhost_access::{Users, check_name, hash_password, with_user, without_user};
+
+use crate::new_file::{NewFile, sync_folder};
 
 /// Longest password in bytes; MQTT has no longer ones.
 const MAX_PASSWORD_BYTES: usize = 65_535;
@@ -120,28 +122,16 @@ fn show_input(is_shown: bool) {
 
 /// Replaces a file as a whole.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let context = || format!("cannot write {}", file.display());
     // A symbolic link stays one.
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let permissions = fs::metadata(&target).map_or(Permissions::from_mode(0o600), |metadata| metadata.permissions());
     let mut name = target.clone().into_os_string();
     name.push(format!(".{}.new", std::process::id()));
-    let new = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    let mut open = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .with_context(context)?;
-    let written = open
-        .write_all(text.as_bytes())
-        .and_then(|()| open.set_permissions(permissions))
-        .and_then(|()| open.sync_all())
-        .and_then(|()| fs::rename(&new, &target));
-    if written.is_err() {
-        // The error of the write is the one to report.
-        drop(fs::remove_file(&new));
-    }
-    written.with_context(context)
+    let replaced = NewFile::create(name.into(), 0o600).and_then(|mut new| {
+        new.write_all(text.as_bytes())?;
+        new.file().set_permissions(permissions)?;
+        new.replace(&target)?;
+        sync_folder(&target)
+    });
+    replaced.with_context(|| format!("cannot write {}", file.display()))
 }

@@ -4,6 +4,7 @@
 //! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found
 //! before anything starts. No problem repeats a secret.
 
+mod headers;
 mod oauth2;
 mod sources;
 mod tls;
@@ -15,15 +16,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
-use hookhost_delivery::{
-    Destination, Destinations, HttpVersion, Secret, SigningKey, Terms, Tls, UrlPrefix, check_header,
-};
-use hookhost_settings::{Place, Section, Setting, Value};
+use hookhost_delivery::{Destination, Destinations, HttpVersion, Secret, SigningKey, Terms, Tls, UrlPrefix};
+use hookhost_settings::{Place, Section, Setting};
 
 use super::name;
 use super::sections::terms;
+use headers::Headers;
 use sources::variable;
 
+pub(super) use headers::{KEYS as HEADER_KEYS, read as headers};
 pub(super) use sources::{Sources, secret, text_of_file};
 
 /// All destinations. `defaults` are the settings of `[delivery]`.
@@ -53,24 +54,18 @@ struct Reading<'r, 's> {
     sources: Sources<'s>,
 }
 
-/// Headers with the keys that define them.
-type Headers = Vec<(String, Secret)>;
-
-/// The tables of headers.
-const HEADERS: [&str; 3] = ["headers", "header_files", "header_envs"];
-
 impl Reading<'_, '_> {
     fn destination(&mut self, name: &str, terms_of_all: &Terms) -> Option<Destination> {
         let place = self.at.place().clone();
         let urls = self.urls(&place);
         let terms = terms(&mut self.at, terms_of_all);
-        let mut headers = self.headers();
+        let mut headers = headers::read(&mut self.at, self.sources);
         if let Some(authorization) = self.authorization() {
             self.put(&mut headers, "authorization", authorization);
         }
         let signing = self.signing();
         if !signing.is_empty() && headers.iter().any(|(name, _)| name.starts_with("webhook-")) {
-            for key in HEADERS {
+            for key in headers::KEYS {
                 self.at.problem_of(key, "should have no webhook-…: signatures set them");
             }
         }
@@ -161,45 +156,10 @@ impl Reading<'_, '_> {
         urls
     }
 
-    /// `headers`, `header_files` and `header_envs`.
-    fn headers(&mut self) -> Headers {
-        let mut headers = Headers::new();
-        let Sources { files, environment } = self.sources;
-        let [given, in_files, in_variables] = HEADERS;
-        self.table_of_headers(given, &mut headers, |text| Ok(text.to_owned()));
-        self.table_of_headers(in_files, &mut headers, |path| text_of_file(files, path));
-        self.table_of_headers(in_variables, &mut headers, |name| variable(environment, name));
-        headers
-    }
-
-    fn table_of_headers(&mut self, key: &str, headers: &mut Headers, value: impl Fn(&str) -> Result<String, String>) {
-        let report = self.at.report();
-        let Some(setting) = self.at.whole_table(key) else {
-            return;
-        };
-        let Value::Table(table) = &setting.value else {
-            return report.add_problem(setting.mismatch("a table of names and values"));
-        };
-        for (name, setting) in table {
-            let checked = setting.parse(|text| {
-                let value = value(text)?;
-                check_header(name, &value)?;
-                Ok(value)
-            });
-            let Some(value) = report.check(checked) else { continue };
-            let name = name.to_ascii_lowercase();
-            if headers.iter().any(|(known, _)| *known == name) {
-                report.problem(&setting.place, "is a header that is given already");
-            } else {
-                headers.push((name, Secret::new(value)));
-            }
-        }
-    }
-
     fn put(&mut self, headers: &mut Headers, name: &str, value: Secret) {
         if headers.iter().any(|(known, _)| known == name) {
             let text = format!("has `{name}`, which `basic` or `bearer` set");
-            for key in HEADERS {
+            for key in headers::KEYS {
                 self.at.problem_of(key, &text);
             }
         }
@@ -268,7 +228,7 @@ impl Reading<'_, '_> {
 }
 
 /// Whether requests to the URL stay on this machine.
-fn is_local(url: &Url) -> bool {
+pub(super) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -30,6 +30,7 @@ mod server;
 mod shared_outbox;
 #[cfg(test)]
 mod tests;
+mod tracing;
 mod variables;
 mod webhook;
 mod webhooks;
@@ -98,6 +99,8 @@ pub struct Config {
     pub admin: admin::Settings,
     /// The log lines.
     pub log: logging::Settings,
+    /// The export of spans; `None`: spans are not exported.
+    pub tracing: Option<hookhost_otlp::Settings>,
     /// The shutdown of the host.
     pub shutdown: Shutdown,
 }
@@ -265,6 +268,7 @@ fn read_sections(
         data: sections::data(root.section("data")),
         admin: sections::admin(root.section("admin")),
         log: sections::log(root.section("log")),
+        tracing: tracing::read(root.section("tracing"), sources),
         shutdown: Shutdown::read(root.section("shutdown")),
     };
     config.delivery.disk = sections::outbox(root.section("outbox"), config.shared_outbox.is_some());

@@ -6,6 +6,7 @@ mod example;
 mod gateway;
 mod imported;
 mod listeners;
+mod tracing;
 
 use std::time::Duration;
 

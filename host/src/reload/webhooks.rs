@@ -101,10 +101,7 @@ impl Reloader {
         let write = |error: std::io::Error| ChangeError::Write(error_line(&error));
         let text = webhooks::text(table).map_err(ChangeError::Write)?;
         let new = self.webhooks.prepare(text.clone()).map_err(write)?;
-        if let Err(error) = self.apply_text(text) {
-            self.webhooks.discard(&new);
-            return Err(error);
-        }
+        self.apply_text(text)?;
         self.webhooks.commit(new).map_err(|error| {
             let text = error_line(&error);
             ChangeError::Write(format!("{text}; the change has effect until the host restarts"))

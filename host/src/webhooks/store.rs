@@ -3,15 +3,15 @@
 //! A new text is written beside the file, flushed to the disk, and then takes the place of the file in one step. The file can
 //! be read by its owner only, because it contains secrets.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use super::Table;
 use crate::config::{TextFile, WEBHOOKS, WEBHOOKS_FILE, is_absent};
+use crate::new_file::{NewFile, sync_folder};
 
 /// The first lines of the file.
 const HEAD: &str = "# Webhooks that the dashboard, the command `hookhost webhooks` and the admin API have created.\n\
@@ -30,8 +30,8 @@ pub(crate) struct WebhookStore {
 /// A text that does not have effect yet.
 pub(crate) struct NewText {
     text: String,
-    /// The file that contains it already.
-    beside: Option<PathBuf>,
+    /// The file that contains it already; removed with this unless it is [committed](WebhookStore::commit).
+    file: Option<NewFile>,
 }
 
 impl WebhookStore {
@@ -84,7 +84,7 @@ impl WebhookStore {
     /// Writes a new text beside the file.
     pub(crate) fn prepare(&self, text: String) -> io::Result<NewText> {
         let Some(path) = &self.path else {
-            return Ok(NewText { text, beside: None });
+            return Ok(NewText { text, file: None });
         };
         let beside = path.with_extension("toml.new");
         // Another process never has the data folder, so a file that is left is from a crash.
@@ -92,37 +92,22 @@ impl WebhookStore {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)?;
+        let mut file = NewFile::create(beside, 0o600)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        let beside = Some(beside);
-        Ok(NewText { text, beside })
+        file.file().sync_all()?;
+        let file = Some(file);
+        Ok(NewText { text, file })
     }
 
     /// Puts a new text in the place of the file. If only the folder cannot be written to the disk, the new text is in the
     /// file, but after a failure of the machine the old one may be.
     pub(crate) fn commit(&mut self, new: NewText) -> io::Result<()> {
-        if let (Some(path), Some(beside)) = (&self.path, &new.beside) {
-            fs::rename(beside, path)?;
+        let NewText { text, file } = new;
+        if let (Some(path), Some(file)) = (&self.path, file) {
+            file.replace(path)?;
         }
-        self.text = new.text;
-        // The name is on the disk when the folder is.
-        if let Some(dir) = self.path.as_deref().and_then(Path::parent) {
-            File::open(dir)?.sync_all()?;
-        }
-        Ok(())
-    }
-
-    /// Removes a new text that is not wanted.
-    pub(crate) fn discard(&self, new: &NewText) {
-        if let Some(beside) = &new.beside {
-            // It is overwritten by the next change.
-            fs::remove_file(beside).ok();
-        }
+        self.text = text;
+        self.path.as_deref().map_or(Ok(()), sync_folder)
     }
 }
 
@@ -165,7 +150,7 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(store.is_unedited().unwrap());
         let refused = store.prepare("two".to_owned()).unwrap();
-        store.discard(&refused);
+        drop(refused);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         fs::write(&file, "by hand").unwrap();
         assert!(!store.is_unedited().unwrap());

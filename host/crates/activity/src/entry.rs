@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hookhost_event::{Event, Hook, Id};
 
+use crate::trace_parent::TraceParent;
+
 /// Longest text of an entry in bytes; longer ones are cut.
 const MAX_TEXT_BYTES: usize = 512;
 
@@ -62,6 +64,19 @@ pub struct HandledEvent {
     pub requests: usize,
     /// Why it failed; empty if it did not.
     pub text: Box<str>,
+    /// The trace of the event, if it is exported.
+    pub span: Option<CallSpan>,
+}
+
+/// What the span of a call of a module needs beyond its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallSpan {
+    /// The trace of the event.
+    pub trace_id: u128,
+    /// The span of the client; `None` if the host began the trace.
+    pub parent: Option<u64>,
+    /// When the call ended, in nanoseconds since 1970.
+    pub ended: u64,
 }
 
 /// An attempt to deliver a request.
@@ -93,6 +108,23 @@ pub struct AttemptEntry {
     pub text: Box<str>,
     /// How long the attempt took, in milliseconds.
     pub took: u64,
+    /// The trace of the request, if it is exported.
+    pub span: Option<AttemptSpan>,
+}
+
+/// What the spans of an attempt and its request need beyond their entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptSpan {
+    /// The span of the request, as its receiver gets it.
+    pub request: TraceParent,
+    /// The method of the request.
+    pub method: &'static str,
+    /// When the attempt ended, in nanoseconds since 1970.
+    pub ended: u64,
+    /// How long the attempt took; `None` if the request expired before it.
+    pub took: Option<Duration>,
+    /// How long ago the first attempt of this process began.
+    pub since_first: Duration,
 }
 
 /// What happens to a request after an attempt.
@@ -104,6 +136,16 @@ pub enum AttemptResult {
     Retried,
     /// It is given up.
     Dropped,
+}
+
+impl Activity {
+    /// Whether its event has a trace that is exported.
+    pub(crate) fn is_traced(&self) -> bool {
+        match self {
+            Activity::Outcome(entry) => entry.handled.span.is_some(),
+            Activity::Attempt(entry) => entry.span.is_some(),
+        }
+    }
 }
 
 impl HandledEvent {

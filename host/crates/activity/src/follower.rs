@@ -12,9 +12,17 @@ use crate::filter::ActivityFilter;
 /// Entries that wait for a follower.
 const MAX_WAITING: usize = 4_096;
 
+/// What a follower gets.
+pub(crate) enum Selection {
+    /// Entries that a filter admits.
+    Filtered(ActivityFilter),
+    /// Entries with a trace that is exported.
+    Traced,
+}
+
 /// The writing end, in the log.
 pub(crate) struct Feed {
-    filter: ActivityFilter,
+    pub(crate) selection: Selection,
     queue: Sender<Activity>,
     lost: Arc<AtomicU64>,
 }
@@ -25,6 +33,10 @@ pub struct Follower {
     lost: Arc<AtomicU64>,
 }
 
+/// Counts the entries that a follower has lost, because it did not read in time.
+#[derive(Debug, Clone, Default)]
+pub struct LostEntries(Arc<AtomicU64>);
+
 /// The next entry of a follower.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Followed {
@@ -34,11 +46,11 @@ pub struct Followed {
     pub activity: Activity,
 }
 
-pub(crate) fn pair(filter: ActivityFilter) -> (Feed, Follower) {
+pub(crate) fn pair(selection: Selection) -> (Feed, Follower) {
     let (sender, queue) = channel(MAX_WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let feed = Feed {
-        filter,
+        selection,
         queue: sender,
         lost: Arc::clone(&lost),
     };
@@ -46,9 +58,13 @@ pub(crate) fn pair(filter: ActivityFilter) -> (Feed, Follower) {
 }
 
 impl Feed {
-    /// Passes an entry if the filter admits it. Returns whether the follower still exists.
+    /// Passes an entry if the follower wants it. Returns whether the follower still exists.
     pub(crate) fn offer(&self, activity: &Activity) -> bool {
-        if !self.filter.admits_activity(activity) {
+        let is_wanted = match &self.selection {
+            Selection::Filtered(filter) => filter.admits_activity(activity),
+            Selection::Traced => activity.is_traced(),
+        };
+        if !is_wanted {
             return !self.queue.is_closed();
         }
         match self.queue.try_send(activity.clone()) {
@@ -69,5 +85,27 @@ impl Follower {
         // The lost entries came after those that wait in the queue, so this may report them early, but never twice.
         let lost = self.lost.swap(0, Ordering::Relaxed);
         Some(Followed { lost, activity })
+    }
+
+    /// Waits for the next entry, as [`next`](Follower::next), and leaves the count of lost entries to [`Follower::lost`].
+    pub async fn recv(&mut self) -> Option<Activity> {
+        self.queue.recv().await
+    }
+
+    /// The next entry, if one waits.
+    pub fn try_recv(&mut self) -> Option<Activity> {
+        self.queue.try_recv().ok()
+    }
+
+    /// Counts the entries that are lost, except those that [`next`](Follower::next) has reported.
+    pub fn lost(&self) -> LostEntries {
+        LostEntries(Arc::clone(&self.lost))
+    }
+}
+
+impl LostEntries {
+    /// How many there are now.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }

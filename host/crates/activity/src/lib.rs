@@ -7,10 +7,12 @@
 //!
 //! An [`ActivityLog`] is shared by the parts of a host. It keeps the last attempts in memory, and the last failed attempts
 //! apart from them, so that successes do not displace failures. Both are bounded in number, bytes and age. It also keeps
-//! what modules did with the last events: together this is the way of one event (`hookhost trace`). A follower gets
+//! what modules did with the last events: together this is what happened to one event (`hookhost trace`). A follower gets
 //! the entries that match its filter. If it reads too slowly, it loses lines and gets their number; the host never waits.
 //!
 //! [`Durations`] count how long attempts and calls of modules took.
+//!
+//! The exporter of spans is a follower too: [`ActivityLog::export`]. From then on, entries carry the trace of their event.
 //!
 //! Texts are cut and copied: no entry keeps a payload or the buffer of a packet alive.
 
@@ -20,17 +22,21 @@ mod entry;
 mod filter;
 mod follower;
 mod outcome_log;
+pub mod trace_parent;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use durations::{DURATION_BOUNDS, DurationCounts, Durations};
-pub use entry::{Activity, AttemptEntry, AttemptResult, HandledEvent, OutcomeEntry, Subject, cut};
+pub use entry::{
+    Activity, AttemptEntry, AttemptResult, AttemptSpan, CallSpan, HandledEvent, OutcomeEntry, Subject, cut,
+};
 pub use filter::{ActivityFilter, AttemptQuery};
-pub use follower::{Followed, Follower};
+pub use follower::{Followed, Follower, LostEntries};
+pub use trace_parent::{SampleRatio, TraceParent};
 
 use attempt_log::AttemptLog;
-use follower::Feed;
+use follower::{Feed, Selection};
 use hookhost_event::{Event, Id};
 use outcome_log::OutcomeLog;
 
@@ -43,8 +49,10 @@ struct Shared {
     attempts: Mutex<AttemptLog>,
     outcomes: Mutex<OutcomeLog>,
     feeds: Mutex<Vec<Feed>>,
-    /// The length of `feeds`, read without the lock.
+    /// How many of `feeds` want entries without a trace, read without the lock.
     followers: AtomicUsize,
+    /// Set once spans are exported.
+    sampling: OnceLock<SampleRatio>,
 }
 
 impl ActivityLog {
@@ -55,9 +63,9 @@ impl ActivityLog {
 
     /// Records an attempt to deliver a request.
     pub fn attempt(&self, entry: AttemptEntry) {
-        let entry = lock(&self.0.attempts).push(entry);
-        if self.is_followed() {
-            self.pass(&Activity::Attempt(entry));
+        let activity = Activity::Attempt(lock(&self.0.attempts).push(entry));
+        if self.is_followed() || activity.is_traced() {
+            self.pass(&activity);
         }
     }
 
@@ -67,7 +75,7 @@ impl ActivityLog {
         let mut entries = Vec::new();
         let mut outcomes = lock(&self.0.outcomes);
         for (event, handled) in events {
-            if is_followed {
+            if is_followed || handled.span.is_some() {
                 entries.push(OutcomeEntry {
                     subject: Subject::of(event),
                     handled: handled.clone(),
@@ -86,7 +94,7 @@ impl ActivityLog {
         lock(&self.0.outcomes).of(event)
     }
 
-    /// Whether there are followers.
+    /// Whether there are followers that want entries without a trace.
     fn is_followed(&self) -> bool {
         self.0.followers.load(Ordering::Relaxed) > 0
     }
@@ -98,18 +106,42 @@ impl ActivityLog {
 
     /// Follows from now on.
     pub fn follow(&self, filter: ActivityFilter) -> Follower {
-        let (feed, follower) = follower::pair(filter);
+        self.add(Selection::Filtered(filter))
+    }
+
+    /// Follows all entries with a sampled trace from now on. From now on, entries carry the sampled trace of their event,
+    /// and this share of the events without a trace begins one. Call it once: the share cannot be changed.
+    pub fn export(&self, ratio: SampleRatio) -> Follower {
+        let follower = self.add(Selection::Traced);
+        self.0.sampling.get_or_init(|| ratio);
+        follower
+    }
+
+    /// The share of the events without a trace that begin one; `None` if spans are not exported.
+    pub fn sampling(&self) -> Option<SampleRatio> {
+        self.0.sampling.get().copied()
+    }
+
+    fn add(&self, selection: Selection) -> Follower {
+        let (feed, follower) = follower::pair(selection);
         let mut feeds = lock(&self.0.feeds);
         feeds.push(feed);
-        self.0.followers.store(feeds.len(), Ordering::Relaxed);
+        self.count(&feeds);
         follower
+    }
+
+    fn count(&self, feeds: &[Feed]) {
+        let filtered = feeds
+            .iter()
+            .filter(|feed| matches!(feed.selection, Selection::Filtered(_)));
+        self.0.followers.store(filtered.count(), Ordering::Relaxed);
     }
 
     /// Passes something to all followers, and forgets those that have gone.
     fn pass(&self, activity: &Activity) {
         let mut feeds = lock(&self.0.feeds);
         feeds.retain(|feed| feed.offer(activity));
-        self.0.followers.store(feeds.len(), Ordering::Relaxed);
+        self.count(&feeds);
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn attempt(client: &str, topic: &str, result: AttemptResult) -> Attem
         status: Some(if result == AttemptResult::Delivered { 200 } else { 503 }),
         text: "".into(),
         took: 3,
+        span: None,
     }
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn handled(event: u128, outcome: &'static str) -> HandledEvent {
         outcome,
         requests: 0,
         text: "".into(),
+        span: None,
     }
 }
 
@@ -141,4 +143,45 @@ async fn a_slow_follower_loses_entries_and_learns_how_many() {
         read += 1;
     }
     assert_eq!((read, lost), (4_096, 904));
+}
+
+#[tokio::test]
+async fn the_exporter_gets_entries_with_a_trace_only() {
+    let log = ActivityLog::new();
+    assert_eq!(log.sampling(), None);
+    let mut follower = log.export(SampleRatio::new(0.0));
+    assert_eq!(log.sampling(), Some(SampleRatio::new(0.0)));
+    assert!(!log.is_followed(), "other entries cost nothing");
+    outcome(&log, "one");
+    let span = CallSpan {
+        trace_id: 1,
+        parent: None,
+        ended: 5,
+    };
+    let traced = HandledEvent {
+        span: Some(span),
+        ..handled(2, "answered")
+    };
+    let event = json::read(r#"{"hook":"message-publish","message":{"topic":"t"}}"#, Id(2)).unwrap();
+    log.handled([(&event, traced.clone())]);
+    log.attempt(attempt("c", "t", AttemptResult::Delivered));
+    let request = TraceParent {
+        trace_id: 1,
+        span_id: 2,
+        flags: 1,
+    };
+    let span = AttemptSpan {
+        request,
+        method: "POST",
+        ended: 9,
+        took: Some(Duration::from_millis(1)),
+        since_first: Duration::from_millis(1),
+    };
+    log.attempt(AttemptEntry {
+        span: Some(span),
+        ..attempt("c", "t", AttemptResult::Delivered)
+    });
+    assert!(matches!(follower.recv().await, Some(Activity::Outcome(entry)) if entry.handled == traced));
+    assert!(matches!(follower.try_recv(), Some(Activity::Attempt(entry)) if entry.span == Some(span)));
+    assert_eq!((follower.try_recv(), follower.lost().count()), (None, 0));
 }

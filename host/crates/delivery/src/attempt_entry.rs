@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hookhost_activity::{AttemptEntry, AttemptResult, Subject, cut};
+use hookhost_activity::{AttemptEntry, AttemptResult, AttemptSpan, Subject, TraceParent, cut};
 
 use super::job::Job;
 use super::record::millis;
@@ -41,6 +41,25 @@ impl SenderState {
                 cut(&outcome.to_string())
             },
             took: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            span: self.counts.activity.sampling().and_then(|_| span(job, outcome, took)),
         });
     }
+}
+
+/// What the spans of an attempt need. `None` if its request has no sampled trace.
+fn span(job: &Job, outcome: &Outcome, took: Duration) -> Option<AttemptSpan> {
+    let request = &job.request;
+    let mut headers = request.headers.iter();
+    let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("traceparent"))?;
+    let parent = TraceParent::parse(value).filter(|parent| parent.is_sampled())?;
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Some(AttemptSpan {
+        request: parent,
+        method: request.method.as_str(),
+        ended: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+        took: (*outcome != Outcome::Expired).then_some(took),
+        since_first: job.attempts.first.map_or(Duration::ZERO, |began| began.elapsed()),
+    })
 }

@@ -1,12 +1,11 @@
-//! W3C trace context: the user properties `traceparent` and `tracestate` of a published message become headers of the
-//! HTTP requests that the message causes. Pure.
+//! The trace of an event: the user properties `traceparent` and `tracestate` of its message, or a trace of the host's own.
+//! They become headers of the HTTP requests that the event causes. Pure.
 //!
-//! A request is a span of its own, so it gets an id of its own; the trace and the sampled flag stay. The id is made of the
-//! event, the module and the place of the request among those of the event: the same request always has the same one.
+//! A request is a span of its own, so it gets an id of its own; the trace and the sampled flag stay.
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
+use hookhost_activity::trace_parent::{SAMPLED, request_span};
+use hookhost_activity::{CallSpan, SampleRatio, TraceParent};
 use hookhost_contract::Request;
 use hookhost_event::{Event, Message};
 
@@ -19,31 +18,55 @@ const MAX_TRACESTATE_BYTES: usize = 512;
 /// The trace of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TraceContext {
-    trace_id: String,
+    trace_id: u128,
+    /// The span of the client; `None` if the host begins the trace.
+    parent: Option<u64>,
     flags: u8,
     state: Option<String>,
 }
 
 impl TraceContext {
-    /// The trace that the message of an event belongs to. `None` without a message, without the property, or if the
-    /// property is invalid or repeated.
-    pub(super) fn of(event: &Event) -> Option<TraceContext> {
+    /// The trace that the message of an event belongs to. If the message has no valid `traceparent`, or several, or if the
+    /// event has no message: a trace that `sampling` lets the event begin.
+    pub(super) fn of(event: &Event, sampling: Option<SampleRatio>) -> Option<TraceContext> {
+        Self::of_message(event).or_else(|| {
+            Some(TraceContext {
+                trace_id: sampling?.own_trace(event.id)?,
+                parent: None,
+                flags: SAMPLED,
+                state: None,
+            })
+        })
+    }
+
+    fn of_message(event: &Event) -> Option<TraceContext> {
         let message = event.detail.message()?;
         let parents = values(message, TRACEPARENT);
         let [parent] = *parents else { return None };
-        let (trace_id, flags) = parse(parent)?;
+        let parent = TraceParent::parse(parent)?;
         let state = values(message, TRACESTATE).join(",");
         Some(TraceContext {
-            trace_id: trace_id.to_owned(),
-            flags,
+            trace_id: parent.trace_id,
+            parent: Some(parent.span_id),
+            flags: parent.flags,
             state: Some(state).filter(|state| is_state(state)),
         })
     }
 
-    /// Adds the headers to a request, the `place`th of its event. Headers that it has already win.
+    /// What the span of a call that ended at this time, in nanoseconds since 1970, needs; `None` if the trace is not sampled.
+    pub(super) fn call_span(&self, ended: u64) -> Option<CallSpan> {
+        (self.flags & SAMPLED != 0).then_some(CallSpan {
+            trace_id: self.trace_id,
+            parent: self.parent,
+            ended,
+        })
+    }
+
+    /// Adds the headers to a request, the `place`th that the call with the span `call` returned for its event. Headers that
+    /// it has already win.
     ///
     /// Only requests over HTTP get them, and none that goes out in a batch: a batch belongs to several traces.
-    pub(super) fn add_to(&self, request: &mut Request, event: &Event, module: &str, place: usize) {
+    pub(super) fn add_to(&self, request: &mut Request, call: u64, place: usize) {
         let is_batched = request.options.iter().any(|(name, _)| name == "batch");
         let is_http = request.destination.is_some() || request.url.starts_with("http");
         if is_batched || !is_http {
@@ -56,10 +79,13 @@ impl TraceContext {
         if has(headers, TRACEPARENT) {
             return;
         }
-        let TraceContext { trace_id, flags, state } = self;
-        let span = span_id(event, module, place);
-        headers.push((TRACEPARENT.to_owned(), format!("00-{trace_id}-{span:016x}-{flags:02x}")));
-        if let Some(state) = state.as_ref().filter(|_| !has(headers, TRACESTATE)) {
+        let parent = TraceParent {
+            trace_id: self.trace_id,
+            span_id: request_span(call, place),
+            flags: self.flags,
+        };
+        headers.push((TRACEPARENT.to_owned(), parent.to_string()));
+        if let Some(state) = self.state.as_ref().filter(|_| !has(headers, TRACESTATE)) {
             headers.push((TRACESTATE.to_owned(), state.clone()));
         }
     }
@@ -73,41 +99,9 @@ fn values<'m>(message: &'m Message, wanted: &str) -> Vec<&'m str> {
         .collect()
 }
 
-/// The id of the trace and the known flags of a `traceparent`.
-fn parse(value: &str) -> Option<(&str, u8)> {
-    let mut fields = value.split('-');
-    let (version, trace_id) = (fields.next()?, fields.next()?);
-    let (parent_id, flags) = (fields.next()?, fields.next()?);
-    let is_known = version == "00";
-    let is_valid = is_hex(version, 2)
-        && version != "ff"
-        && is_hex(trace_id, 32)
-        && is_hex(parent_id, 16)
-        && is_hex(flags, 2)
-        && [trace_id, parent_id].iter().all(|id| id.bytes().any(|digit| digit != b'0'))
-        // Later versions may have more fields.
-        && (!is_known || fields.next().is_none());
-    /// Sampled, and random trace id.
-    const KNOWN_FLAGS: u8 = 3;
-    let flags = u8::from_str_radix(flags, 16).ok().filter(|_| is_valid)?;
-    Some((trace_id, flags & KNOWN_FLAGS))
-}
-
-/// Whether a text is this many lower-case hex digits.
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 fn is_state(state: &str) -> bool {
     let length = 1..=MAX_TRACESTATE_BYTES;
     length.contains(&state.len()) && state.contains('=') && state.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
-/// Never 0, which is not an id.
-fn span_id(event: &Event, module: &str, place: usize) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (event.id, module, place).hash(&mut hasher);
-    hasher.finish().max(1)
 }
 
 #[cfg(test)]
@@ -118,6 +112,7 @@ mod tests {
     use serde_json::json;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const ALL: Option<SampleRatio> = Some(SampleRatio::ALL);
 
     fn event(user: &[(&str, &str)]) -> Event {
         let message = json!({"topic": "t", "properties": {"user": user}});
@@ -130,8 +125,8 @@ mod tests {
         let mut request = request("http://h/");
         request.headers = own.iter().map(owned).collect();
         let event = event(user);
-        if let Some(trace) = TraceContext::of(&event) {
-            trace.add_to(&mut request, &event, "m", place);
+        if let Some(trace) = TraceContext::of(&event, None) {
+            trace.add_to(&mut request, 1 << 24, place);
         }
         request.headers
     }
@@ -151,13 +146,13 @@ mod tests {
     #[test]
     fn files_and_batches_get_no_headers() {
         let event = event(&[("traceparent", PARENT)]);
-        let trace = TraceContext::of(&event).unwrap();
+        let trace = TraceContext::of(&event, ALL).unwrap();
         let batch = Request {
             options: vec![("batch".to_owned(), "{}".to_owned())],
             ..request("http://h/")
         };
         for mut request in [batch, request("file:/tmp/x"), request("mqtt:t"), request("stdout:")] {
-            trace.add_to(&mut request, &event, "m", 0);
+            trace.add_to(&mut request, 1 << 24, 0);
             assert_eq!(request.headers, [], "{}", request.url);
         }
     }
@@ -178,54 +173,33 @@ mod tests {
         );
         let (head, tail) = (&value[..36], &value[52..]);
         assert_eq!((head, tail), ("00-4bf92f3577b34da6a3ce929d0e0e4736-", "-01"));
-        let span = &value[36..52];
-        assert!(
-            is_hex(span, 16) && span != "00f067aa0ba902b7" && span != "0000000000000000",
-            "{value}"
-        );
+        assert_eq!(&value[36..52], "0000000001000001", "a span of its own");
         let again = headers(&[("traceparent", PARENT)], &[], 0);
         assert_eq!(again, one[..1], "the same request, the same span");
         assert_ne!(headers(&[("traceparent", PARENT)], &[], 1), again);
     }
 
     #[test]
-    fn the_sampled_flag_stays_and_unknown_flags_do_not() {
-        let flags = |given: &str| {
+    fn the_sampled_flag_stays() {
+        for (given, expected, is_exported) in [("-00", "-00", false), ("-01", "-01", true), ("-ff", "-03", true)] {
             let parent = PARENT.replace("-01", given);
-            let headers = headers(&[("traceparent", &parent)], &[], 0);
-            headers[0].1[53..].to_owned()
-        };
-        for (given, expected) in [
-            ("-00", "00"),
-            ("-01", "01"),
-            ("-03", "03"),
-            ("-ff", "03"),
-            ("-fe", "02"),
-        ] {
-            assert_eq!(flags(given), expected, "{given}");
+            let user = [("traceparent", parent.as_str())];
+            assert!(headers(&user, &[], 0)[0].1.ends_with(expected), "{given}");
+            let span = TraceContext::of(&event(&user), ALL).unwrap().call_span(5);
+            let expected = CallSpan {
+                trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+                parent: Some(0x00f0_67aa_0ba9_02b7),
+                ended: 5,
+            };
+            assert_eq!(span, is_exported.then_some(expected), "{given}");
         }
     }
 
     #[test]
     fn invalid_properties_are_ignored() {
-        for parent in [
-            "",
-            "00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nx: y",
-        ] {
-            assert_eq!(
-                headers(&[("traceparent", parent), ("tracestate", "a=1")], &[], 0),
-                [],
-                "{parent}"
-            );
+        for parent in ["", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nx: y"] {
+            let user = [("traceparent", parent), ("tracestate", "a=1")];
+            assert_eq!(headers(&user, &[], 0), [], "{parent}");
         }
         assert_eq!(headers(&[("traceparent", PARENT), ("traceparent", PARENT)], &[], 0), []);
         assert_eq!(headers(&[("Traceparent", PARENT)], &[], 0), []);
@@ -234,8 +208,20 @@ mod tests {
             let headers = headers(&[("traceparent", PARENT), ("tracestate", state)], &[], 0);
             assert_eq!(headers.len(), 1, "{state:?}");
         }
-        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes";
-        assert!(headers(&[("traceparent", later)], &[], 0)[0].1.starts_with("00-4bf92f"));
+    }
+
+    #[test]
+    fn an_event_without_a_trace_begins_one_if_it_is_sampled() {
+        for user in [&[][..], &[("traceparent", "00-x")], &[("traceparent", PARENT); 2]] {
+            let event = event(user);
+            assert_eq!(TraceContext::of(&event, Some(SampleRatio::new(0.0))), None);
+            let trace = TraceContext::of(&event, ALL).unwrap();
+            assert_eq!(trace.call_span(5).unwrap().parent, None);
+            let mut request = request("http://h/");
+            trace.add_to(&mut request, 1 << 24, 0);
+            let header = TraceParent::parse(&request.headers[0].1).unwrap();
+            assert!(header.is_sampled() && header.trace_id == trace.trace_id, "{header}");
+        }
     }
 
     #[test]

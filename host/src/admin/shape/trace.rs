@@ -1,4 +1,4 @@
-//! The way of one event: `GET /events/{id}`.
+//! What happened to one event: `GET /events/{id}`.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub struct EventTrace {
 }
 
 impl EventTrace {
-    /// The whole way; `None` if nothing is known. `may_wait`: requests of events as old as this one may still wait.
+    /// All that is known; `None` if nothing is known. `may_wait`: requests of events as old as this one may still wait.
     pub(in super::super) fn new(
         event: String,
         received: Option<String>,

@@ -1,18 +1,20 @@
 //! Records in the host's activity log what the module did with each event.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::WorkerContext;
-use super::failures::now;
+use crate::trace_context::TraceContext;
 use hookhost_activity::{HandledEvent, cut};
 use hookhost_contract::Outcome;
 use hookhost_event::Event;
 
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
 /// When and how long the module was called.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct CallTime {
-    /// When the call ended, in milliseconds since 1970.
+    /// When the call ended, in nanoseconds since 1970.
     ended: u64,
     took: Duration,
     /// How many events the call had.
@@ -22,8 +24,11 @@ pub(super) struct CallTime {
 impl CallTime {
     /// A call that has just ended.
     pub(super) fn ended_now(took: Duration, events: usize) -> CallTime {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         CallTime {
-            ended: now().0,
+            ended: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
             took,
             events,
         }
@@ -69,10 +74,12 @@ impl WorkerContext {
         requests: usize,
         text: &str,
     ) -> HandledEvent {
+        // Without an exporter the trace is not needed.
+        let sampling = self.activity.sampling();
         HandledEvent {
             event: event.id,
             received: event.at.0,
-            at: call.ended,
+            at: call.ended / NANOS_PER_MILLI,
             call: call.took,
             call_events: call.events,
             module: Arc::clone(&self.module),
@@ -80,6 +87,7 @@ impl WorkerContext {
             outcome,
             requests,
             text: cut(text),
+            span: sampling.and_then(|sampling| TraceContext::of(event, Some(sampling))?.call_span(call.ended)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::quarantine::Fault;
 use crate::requests::prepare;
 use crate::state::add;
 use crate::trace_context::TraceContext;
+use hookhost_activity::trace_parent::call_span;
 use hookhost_contract::{Outcome, Ticket};
 use hookhost_delivery::OutboxRequest;
 
@@ -33,10 +34,11 @@ impl<T: Template> Worker<T> {
                 Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
                 Outcome::Deliver(requests) => {
                     answered += 1;
-                    let trace = TraceContext::of(event);
+                    let trace = TraceContext::of(event, self.context.activity.sampling());
+                    let trace = trace.map(|trace| (trace, call_span(event.id, module, generation.number)));
                     for (place, mut request) in requests.into_iter().enumerate() {
-                        if let Some(trace) = &trace {
-                            trace.add_to(&mut request, event, module, place);
+                        if let Some((trace, call)) = &trace {
+                            trace.add_to(&mut request, *call, place);
                         }
                         match prepare(request, event, &generation.egress, module, generation.number) {
                             Ok(request) => prepared.push(OutboxRequest {

@@ -1,5 +1,7 @@
 //! What packages are made of: the version, completions, manual pages, the compose file and the systemd unit.
 
+mod debian;
+
 use std::process::Command;
 
 use hookhost_tests::binary;
@@ -57,7 +59,7 @@ async fn shells_and_manual_readers_get_every_command() {
 
 #[tokio::test]
 async fn the_compose_file_has_the_variables_of_emqx_unchanged_and_they_are_valid() {
-    let of_emqx = include_str!("../host/crates/import/src/testdata/emqx4-compose.env");
+    let of_emqx = include_str!("../../host/crates/import/src/testdata/emqx4-compose.env");
     let compose = std::fs::read_to_string(binary::workspace().join("deploy/compose.yaml")).unwrap();
     let given: Vec<&str> = of_emqx
         .lines()

@@ -1,0 +1,81 @@
+//! What a start does before the parts of the host run.
+
+use std::net::TcpListener;
+
+use anyhow::Context;
+use rustix::process::{Resource as Limited, Rlimit, getrlimit, setrlimit};
+use tracing::warn;
+
+use crate::config::Config;
+use crate::{admin, version};
+use hookhost_activity::ActivityLog;
+use hookhost_delivery::Storage;
+use hookhost_jetstream::{SharedOutbox, WhenUnreachable};
+use hookhost_listener::BindError;
+use hookhost_otlp::{Exporter, Resource};
+use hookhost_outbox::Store;
+
+/// Raises the limit of open files to the maximum of the system. Each client needs one, and the usual limit of 1,024
+/// exists for programs that use `select`.
+pub(super) fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Limited::Nofile);
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Limited::Nofile, limit) {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then
+/// reports this at once and nothing else.
+pub(super) fn try_addresses(config: &Config) -> anyhow::Result<()> {
+    // With this option, several hosts share a port.
+    if !config.mqtt.limits.reuse_port {
+        for listener in &config.mqtt.listeners {
+            if let Some(address) = listener.address.network() {
+                TcpListener::bind(address).map_err(|source| BindError::Address {
+                    name: listener.name.to_string(),
+                    address: listener.address.clone(),
+                    source,
+                })?;
+            }
+        }
+    }
+    if let Some(address) = config.admin.listen.filter(|_| config.admin.chosen) {
+        TcpListener::bind(address).map_err(|source| admin::StartError::Listen { address, source })?;
+    }
+    Ok(())
+}
+
+/// Where requests wait.
+pub(super) fn storage(config: &Config) -> anyhow::Result<Storage> {
+    let open = |data: &hookhost_kv::DataSettings| Store::open(&data.dir, config.delivery.disk.sync.flush());
+    let store = config.data.as_ref().map(open).transpose()?;
+    let Some(settings) = &config.shared_outbox else {
+        return Ok(store.into());
+    };
+    // With a data folder, requests can wait there.
+    let when_unreachable = match store {
+        Some(_) => WhenUnreachable::Wait,
+        None => WhenUnreachable::Fail,
+    };
+    let outbox = SharedOutbox::start(settings, &config.node.name, when_unreachable);
+    Ok(Storage::Shared {
+        outbox: outbox.context("cannot start the shared outbox")?,
+        backlog: store,
+    })
+}
+
+/// Starts the export of spans, if an endpoint is set.
+pub(super) fn start_exporter(config: &Config, activity: &ActivityLog) -> anyhow::Result<Option<Exporter>> {
+    let Some(settings) = &config.tracing else {
+        return Ok(None);
+    };
+    let resource = Resource {
+        instance: config.node.name.to_string(),
+        version: version::VERSION,
+    };
+    Ok(Some(Exporter::start(settings, resource, activity)?))
+}
