@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use async_nats::connection::State;
 use futures::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
@@ -72,7 +71,7 @@ impl Coordinator {
             if let Err(error) = self.turn().await {
                 debug!(error = %error, "a turn of the coordinator has failed");
                 // Without a connection there is nothing to create, and the next turn is more urgent.
-                if self.context.api.client.connection_state() == State::Connected {
+                if self.context.api.is_connected() {
                     self.prepare_again().await;
                 }
             }
@@ -256,6 +255,7 @@ impl Coordinator {
     fn lapse(&mut self) {
         self.context.lease.end();
         self.stop_reader();
+        self.context.records.lose_all();
         let membership = std::mem::replace(&mut self.membership, self.context.new_membership());
         let host = membership.id();
         warn!(

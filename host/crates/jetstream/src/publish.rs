@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::connection::State;
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -74,6 +73,25 @@ impl StreamPublisher {
         Ok(())
     }
 
+    /// Stores one record, unless a record with this id was stored before.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Unavailable`]. The record may be stored, too.
+    pub(super) async fn try_store_once(&self, record: &NewRecord, id: &str) -> Result<(), AppendError> {
+        let sent = async {
+            self.check_usable()?;
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Msg-Id", id);
+            let stored = self.api.publish(self.subject(record), headers, record.bytes.clone());
+            stored.await.map(drop)
+        };
+        sent.await.map_err(|error: ApiError| AppendError::Unavailable {
+            stored: 0,
+            error: error.to_string(),
+        })
+    }
+
     /// Waits until records can be stored.
     ///
     /// # Errors
@@ -110,18 +128,27 @@ impl StreamPublisher {
 
     /// Sends a batch once. All of it is stored, or nothing.
     async fn send(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
-        if !*self.ready.borrow() {
-            return Err(ApiError::NoAnswer("the stream could not be checked yet".to_owned()));
-        }
-        // The client would keep the batch, and send it when it is connected again.
-        if self.api.client.connection_state() != State::Connected {
-            return Err(ApiError::NoAnswer("there is no connection".to_owned()));
-        }
+        self.check_usable()?;
         match self.publish(batch, first).await {
             // An earlier attempt was stored, and its answer was lost.
             Err(error) if error.code() == Some(code::BATCH_IS_STORED) => Ok(()),
             result => result,
         }
+    }
+
+    fn check_usable(&self) -> Result<(), ApiError> {
+        if !*self.ready.borrow() {
+            return Err(ApiError::NoAnswer("the stream could not be checked yet".to_owned()));
+        }
+        // The client would keep the records, and send them when it is connected again.
+        if !self.api.is_connected() {
+            return Err(ApiError::NoAnswer("there is no connection".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn subject(&self, record: &NewRecord) -> String {
+        format!("{}.{}", self.stream, record.partition)
     }
 
     async fn publish(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
@@ -134,7 +161,7 @@ impl StreamPublisher {
                 headers.insert("Nats-Batch-Id", &**id);
                 headers.insert("Nats-Batch-Sequence", number.to_string());
             }
-            let subject = format!("{}.{}", self.stream, record.partition);
+            let subject = self.subject(record);
             if number < batch.len() {
                 let sent = self
                     .api

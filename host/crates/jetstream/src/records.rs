@@ -27,6 +27,8 @@ pub(super) struct Records {
 struct PartitionRecords {
     /// Whether this host owns the partition and begins attempts.
     is_open: bool,
+    /// Whether the lease was over before the last attempts had ended, so that another host may own the partition.
+    is_lost: bool,
     held: HashMap<u64, Held>,
     /// Records of `held` whose attempt is under way.
     under_way: usize,
@@ -65,7 +67,24 @@ impl Records {
     pub(super) fn open(&self, partition: u16) {
         if let Some(mut records) = self.lock(partition) {
             records.is_open = true;
+            records.is_lost = false;
         }
+    }
+
+    /// The lease of the host is over: closes all partitions, also for the dead letters of their requests.
+    pub(super) fn lose_all(&self) {
+        for partition in 0..self.count() {
+            self.close(partition);
+            if let Some(mut records) = self.lock(partition) {
+                records.is_lost = true;
+            }
+        }
+    }
+
+    /// Returns whether another host may own the partition of a record whose attempt has ended.
+    pub(super) fn is_lost(&self, number: u64) -> bool {
+        let (partition, _) = place(number);
+        self.lock(partition).is_none_or(|records| records.is_lost)
     }
 
     /// The host begins no attempt of this partition any longer, and forgets the records whose attempt is not under way.
@@ -248,6 +267,22 @@ mod tests {
         records.open(3);
         assert_eq!(records.delivered(3, 2, &reply("b")), Delivered::Ended);
         assert_eq!(new(&records, 1), waits);
+    }
+
+    #[test]
+    fn a_partition_is_lost_until_the_host_owns_it_again() {
+        let records = Records::new(8);
+        records.open(3);
+        let number = new(&records, 1);
+        assert!(records.begin(number));
+        records.close(3);
+        assert!(!records.is_lost(number), "its attempts end before it is given up");
+        records.lose_all();
+        assert!(records.is_lost(number));
+        records.rest(number);
+        records.open(3);
+        assert!(!records.is_lost(number));
+        assert_eq!(new(&records, 1), number);
     }
 
     #[test]

@@ -11,13 +11,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
-use super::api::Api;
+use super::api::{Api, ApiError};
 use super::context::HostContext;
+use super::dead_letters::SharedDeadLetters;
 use super::lease::Lease;
 use super::publish::StreamPublisher;
 use super::records::{self, Records};
 use super::settings::Settings;
-use super::start::{self, OutboxThread, StartError, WhenUnreachable};
+use super::start::{self, OutboxThread, Queues, StartError, WhenUnreachable};
 use super::stream;
 
 /// Batches of records that wait between readers and delivery.
@@ -67,6 +68,12 @@ pub enum AppendError {
 #[error("{0}")]
 pub struct ReadError(String);
 
+impl ReadError {
+    pub(super) fn of(error: ApiError) -> ReadError {
+        ReadError(error.to_string())
+    }
+}
+
 /// Requests that several hosts share. Clones are handles of the same outbox.
 #[derive(Clone)]
 pub struct SharedOutbox(Arc<Inner>);
@@ -82,6 +89,7 @@ struct Inner {
     /// True: `append` returns an error.
     closing: watch::Sender<bool>,
     on_lost: OnLost,
+    dead_letters: SharedDeadLetters,
     feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
     thread: Mutex<Option<OutboxThread>>,
 }
@@ -131,7 +139,21 @@ impl SharedOutbox {
             on_lost: Arc::clone(&on_lost),
         };
         let handle = runtime.handle().clone();
-        let thread = start::start_thread(runtime, context, bucket, ready, to_acknowledge)?;
+        let (letters, waiting_letters) = mpsc::unbounded_channel();
+        let dead_letters = SharedDeadLetters {
+            runtime: handle.clone(),
+            api: api.clone(),
+            stream: stream::dead_letters_name(settings).into(),
+            waiting: letters,
+            count: watch::Sender::new(0),
+            usage: Arc::default(),
+        };
+        let queues = Queues {
+            acks: to_acknowledge,
+            letters: waiting_letters,
+            letter_count: dead_letters.count.clone(),
+        };
+        let thread = start::start_thread(runtime, context, bucket, ready, queues)?;
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
             api,
@@ -142,6 +164,7 @@ impl SharedOutbox {
             acks,
             closing: watch::Sender::new(false),
             on_lost,
+            dead_letters,
             feed: Mutex::new(Some(fetched)),
             thread: Mutex::new(Some(thread)),
         })))
@@ -198,6 +221,24 @@ impl SharedOutbox {
         self.0.runtime.block_on(self.0.publisher.try_store(records))
     }
 
+    /// Tries to store a record once, however many hosts try it: within two minutes the server recognises `id`. Blocks the
+    /// calling thread for a few seconds at most. Never call it from an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub fn try_append_once(&self, record: &NewRecord, id: &str) -> Result<(), AppendError> {
+        if *self.0.closing.borrow() {
+            return Err(AppendError::Closed);
+        }
+        self.0.runtime.block_on(self.0.publisher.try_store_once(record, id))
+    }
+
+    /// The dead letters of all hosts.
+    pub fn dead_letters(&self) -> &SharedDeadLetters {
+        &self.0.dead_letters
+    }
+
     /// The records that this host delivers. `Some` for the first call.
     pub fn feed(&self) -> Option<mpsc::Receiver<Fetched>> {
         self.0.feed.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -229,7 +270,7 @@ impl SharedOutbox {
         let sequence = records::sequence(number);
         stream::read(&self.0.api, &self.0.publisher.stream, sequence)
             .await
-            .map_err(|error| ReadError(error.to_string()))
+            .map_err(ReadError::of)
     }
 
     /// The attempt has failed and is followed by another one.

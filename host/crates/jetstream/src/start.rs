@@ -16,6 +16,8 @@ use super::bucket::Bucket;
 use super::client;
 use super::context::HostContext;
 use super::coordinator::Coordinator;
+use super::dead_letter_writer;
+use super::dead_letters::WaitingLetter;
 use super::settings::Settings;
 use super::stream::{self, StreamError};
 
@@ -59,6 +61,16 @@ pub enum StartError {
     /// The thread or its runtime cannot be created.
     #[error("cannot start the thread of the shared outbox")]
     Thread(#[source] std::io::Error),
+}
+
+/// What the thread takes from other threads.
+pub(super) struct Queues {
+    /// Where acknowledgements go.
+    pub(super) acks: mpsc::UnboundedReceiver<Subject>,
+    /// Dead letters to store.
+    pub(super) letters: mpsc::UnboundedReceiver<WaitingLetter>,
+    /// How many of them wait.
+    pub(super) letter_count: watch::Sender<usize>,
 }
 
 /// The running thread.
@@ -109,13 +121,14 @@ pub(super) async fn connect(
     }
 }
 
-/// Creates or checks stream and bucket.
+/// Creates or checks streams and bucket.
 ///
 /// # Errors
 ///
 /// [`StreamError`].
 pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, StreamError> {
     stream::prepare(api, settings).await?;
+    stream::prepare_dead_letters(api, settings).await?;
     Ok(Bucket::prepare(api, settings).await?)
 }
 
@@ -152,11 +165,11 @@ pub(super) fn start_thread(
     context: HostContext,
     bucket: Option<Bucket>,
     ready: watch::Sender<bool>,
-    acks: mpsc::UnboundedReceiver<Subject>,
+    queues: Queues,
 ) -> Result<OutboxThread, StartError> {
     let (close, closed) = oneshot::channel();
     let thread = thread::Builder::new().name("shared-outbox".to_owned());
-    let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, acks, closed)));
+    let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, queues, closed)));
     let thread = thread.map_err(StartError::Thread)?;
     Ok(OutboxThread { close, thread })
 }
@@ -165,7 +178,7 @@ async fn run(
     context: HostContext,
     bucket: Option<Bucket>,
     ready: watch::Sender<bool>,
-    mut acks: mpsc::UnboundedReceiver<Subject>,
+    queues: Queues,
     mut closed: oneshot::Receiver<()>,
 ) {
     let api = context.api.clone();
@@ -178,7 +191,14 @@ async fn run(
         },
     };
     ready.send_replace(true);
-    let mut coordinator = Coordinator::new(bucket, Arc::new(context));
+    let Queues {
+        mut acks,
+        letters,
+        letter_count,
+    } = queues;
+    let context = Arc::new(context);
+    tokio::spawn(dead_letter_writer::write(Arc::clone(&context), letters, letter_count));
+    let mut coordinator = Coordinator::new(bucket, context);
     let client = api.client;
     let acknowledge = async {
         while let Some(reply) = acks.recv().await {
