@@ -29,20 +29,18 @@ const MAX_CLOSING: Duration = Duration::from_secs(2);
 
 /// The work of one host.
 pub(super) struct Coordinator {
-    bucket: Bucket,
-    context: Arc<HostContext>,
-    membership: Membership,
+    pub(super) bucket: Bucket,
+    pub(super) context: Arc<HostContext>,
+    pub(super) membership: Membership,
     /// The revision of the key of this host; 0: it is not written.
-    revision: u64,
+    pub(super) revision: u64,
     /// The key of an id that is not used any longer.
-    previous: Option<(String, u64)>,
-    /// Partitions that are given up when their attempts have ended.
-    leaving: BTreeSet<u16>,
+    pub(super) previous: Option<(String, u64)>,
     /// What the reader reads, and the partitions that its consumer has.
     assignment: watch::Sender<Assignment>,
     opened: watch::Receiver<BTreeSet<u16>>,
     /// The host claims no partition before this time.
-    claims_from: Instant,
+    pub(super) claims_from: Instant,
 }
 
 impl Coordinator {
@@ -57,7 +55,6 @@ impl Coordinator {
             context,
             revision: 0,
             previous: None,
-            leaving: BTreeSet::new(),
             assignment,
             opened,
             claims_from: Instant::now(),
@@ -68,6 +65,7 @@ impl Coordinator {
     /// sends their acknowledgements before [`Coordinator::give_up_all`].
     pub(super) async fn run(&mut self, mut closing: oneshot::Receiver<()>) {
         loop {
+            let begin = Instant::now();
             if let Err(error) = self.turn().await {
                 debug!(error = %error, "a turn of the coordinator has failed");
                 // Without a connection there is nothing to create, and the next turn is more urgent.
@@ -75,15 +73,15 @@ impl Coordinator {
                     self.prepare_again().await;
                 }
             }
-            let wait = if self.leaving.is_empty() {
-                self.context.settings.lease / 3
+            let next = if self.membership.leaving().is_empty() {
+                begin + self.context.settings.lease / 3
             } else {
-                QUICK
+                Instant::now() + QUICK
             };
             tokio::select! {
                 biased;
                 _ = &mut closing => break,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(next.into()) => {}
             }
         }
         self.stop_reader();
@@ -100,6 +98,19 @@ impl Coordinator {
         if self.membership.has_lapsed(Instant::now()) {
             self.lapse();
         }
+        // The next renewal must not wait for what follows. Writes without an answer are repeated in the next turn.
+        let end = Instant::now() + self.context.settings.lease / 3;
+        if !self.renew().await? {
+            return Ok(());
+        }
+        let timed_out = |_| Err(ApiError::NoAnswer("timed out".to_owned()));
+        tokio::time::timeout_at(end.into(), self.work())
+            .await
+            .unwrap_or_else(timed_out)
+    }
+
+    /// Does what a host with a valid lease has to do.
+    async fn work(&mut self) -> Result<(), ApiError> {
         if let Some((id, revision)) = self.previous.clone() {
             self.bucket.delete(&host_key(&id), revision).await?;
             self.previous = None;
@@ -107,9 +118,6 @@ impl Coordinator {
         if self.context.is_stream_missing.swap(false, Relaxed) {
             warn!("the stream of the outbox is missing; requests that were only there are lost");
             self.prepare_again().await;
-        }
-        if !self.renew().await? {
-            return Ok(());
         }
         if self.context.is_reading.load(Relaxed) {
             self.context.records.forget_ended(Instant::now() - ACK_DOUBT);
@@ -132,38 +140,6 @@ impl Coordinator {
         }
     }
 
-    /// Renews the lease. Returns whether it is valid.
-    async fn renew(&mut self) -> Result<bool, ApiError> {
-        let key = host_key(self.membership.id());
-        let sent = Instant::now();
-        match self.bucket.write(&key, self.revision, &self.context.node).await? {
-            Some(revision) => self.revision = revision,
-            None => {
-                // An earlier write was stored and its answer was lost, or other hosts think that this one has stopped.
-                let snapshot = self.bucket.read().await?;
-                match snapshot.hosts.get(self.membership.id()) {
-                    Some(revision) => self.revision = *revision,
-                    None => {
-                        self.lapse();
-                        // If the whole bucket was deleted, hosts that do not know it yet still deliver.
-                        self.claims_from = Instant::now() + self.context.settings.lease;
-                    }
-                }
-                return Ok(false);
-            }
-        }
-        match self.membership.renewed(sent, Instant::now()) {
-            Some(until) => {
-                self.context.lease.set(until);
-                Ok(true)
-            }
-            None => {
-                self.lapse();
-                Ok(false)
-            }
-        }
-    }
-
     /// Does what follows from the keys. Returns whether there may be more to do at once.
     async fn follow(&mut self, snapshot: &Snapshot) -> Result<bool, ApiError> {
         self.membership.observe(snapshot, Instant::now());
@@ -181,9 +157,8 @@ impl Coordinator {
                 }
                 Step::Claim { .. } if Instant::now() < self.claims_from => {}
                 Step::Claim { partition, revision } => claims.push((partition, revision)),
-                Step::GiveUp { partition } => {
-                    self.leaving.insert(partition);
-                }
+                // It is given up when its attempts have ended.
+                Step::GiveUp { .. } => {}
             }
         }
         let writes = claims.iter().map(async |(partition, revision)| {
@@ -207,17 +182,16 @@ impl Coordinator {
     /// Gives up partitions whose attempts have ended.
     async fn give_up(&mut self) -> Result<(), ApiError> {
         let records = &self.context.records;
-        for partition in self.leaving.clone() {
+        let owned = self.membership.owned();
+        for partition in self.membership.leaving().clone() {
             if !records.is_idle(partition) || self.opened.borrow().contains(&partition) {
                 continue;
             }
-            let Some(revision) = self.membership.owned().get(&partition).copied() else {
-                self.leaving.remove(&partition);
+            let Some(revision) = owned.get(&partition).copied() else {
                 continue;
             };
             // Without an answer the partition is still leaving, and the next turn tries again.
             let written = self.bucket.write(&partition_key(partition), revision, "").await?;
-            self.leaving.remove(&partition);
             if let Some(revision) = written {
                 self.membership.set_owner(partition, revision, "");
             }
@@ -229,8 +203,8 @@ impl Coordinator {
     /// Makes the reader read the partitions that this host owns and does not give up.
     fn assign(&mut self) {
         let owned = self.membership.owned();
-        self.leaving.retain(|partition| owned.contains_key(partition));
-        let kept = owned.into_keys().filter(|partition| !self.leaving.contains(partition));
+        let leaving = self.membership.leaving();
+        let kept = owned.into_keys().filter(|partition| !leaving.contains(partition));
         let (partitions, living) = (kept.collect::<BTreeSet<u16>>(), self.membership.living());
         let records = &self.context.records;
         let before = self.assignment.borrow().partitions.clone();
@@ -251,24 +225,7 @@ impl Coordinator {
         });
     }
 
-    /// The lease is over: gives up all partitions, and starts anew under another id.
-    fn lapse(&mut self) {
-        self.context.lease.end();
-        self.stop_reader();
-        self.context.records.lose_all();
-        let membership = std::mem::replace(&mut self.membership, self.context.new_membership());
-        let host = membership.id();
-        warn!(
-            host,
-            "NATS did not confirm the lease of this host in time; other hosts deliver its partitions"
-        );
-        self.previous = Some((host.to_owned(), self.revision));
-        self.revision = 0;
-        self.context.report_lost();
-    }
-
-    fn stop_reader(&mut self) {
-        self.leaving.clear();
+    pub(super) fn stop_reader(&mut self) {
         self.assignment.send_modify(|assignment| {
             assignment.partitions.clear();
             assignment.changes += 1;

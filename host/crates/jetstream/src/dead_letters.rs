@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::api::{Api, ApiError, code, header_number};
+use super::outbox_record::ReadError;
 use super::pages::Backward;
-use super::shared_outbox::ReadError;
 use super::stream;
 
 /// Room for the headers of a letter.
@@ -169,10 +169,7 @@ impl SharedDeadLetters {
             Some((number, message.payload))
         };
         let left = end.and_then(|end| header_number(&end, "Nats-Num-Pending"));
-        Ok((
-            messages.into_iter().filter_map(letter).collect(),
-            left.unwrap_or(0) > 0,
-        ))
+        Ok((messages.into_iter().filter_map(letter).collect(), left.unwrap_or(0) > 0))
     }
 }
 

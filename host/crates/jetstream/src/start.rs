@@ -75,15 +75,23 @@ pub(super) struct Queues {
 
 /// The running thread.
 pub(super) struct OutboxThread {
-    close: oneshot::Sender<()>,
+    /// `None`: the thread ends.
+    close: Option<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
 }
 
 impl OutboxThread {
+    /// Makes the thread give up all partitions and end. Does not block.
+    pub(super) fn begin_stop(&mut self) {
+        if let Some(close) = self.close.take() {
+            // A thread that has ended needs no signal.
+            close.send(()).ok();
+        }
+    }
+
     /// Ends the thread, and waits for its end. An error means that it has panicked.
-    pub(super) fn stop(self) -> thread::Result<()> {
-        // A thread that has ended needs no signal.
-        self.close.send(()).ok();
+    pub(super) fn stop(mut self) -> thread::Result<()> {
+        self.begin_stop();
         self.thread.join()
     }
 }
@@ -171,7 +179,10 @@ pub(super) fn start_thread(
     let thread = thread::Builder::new().name("shared-outbox".to_owned());
     let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, queues, closed)));
     let thread = thread.map_err(StartError::Thread)?;
-    Ok(OutboxThread { close, thread })
+    Ok(OutboxThread {
+        close: Some(close),
+        thread,
+    })
 }
 
 async fn run(

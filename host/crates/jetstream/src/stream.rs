@@ -242,8 +242,18 @@ mod tests {
         settings.dead_letters.age = Some(Duration::from_secs(60));
         let wanted = dead_letters_configuration(&settings);
         assert_eq!(
-            (&wanted["max_msgs"], &wanted["max_bytes"], &wanted["max_age"], &wanted["duplicate_window"]),
-            (&json!(10_000), &json!(64 << 20), &json!(60_000_000_000_u64), &json!(60_000_000_000_u64))
+            (
+                &wanted["max_msgs"],
+                &wanted["max_bytes"],
+                &wanted["max_age"],
+                &wanted["duplicate_window"]
+            ),
+            (
+                &json!(10_000),
+                &json!(64 << 20),
+                &json!(60_000_000_000_u64),
+                &json!(60_000_000_000_u64)
+            )
         );
         let mut found = wanted.clone();
         found["max_msgs"] = json!(5);

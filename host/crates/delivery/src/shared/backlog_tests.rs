@@ -43,7 +43,7 @@ fn records_come_in_order_and_stay_until_they_are_moved() {
     put(&backlog, &["c"]);
     backlog.moved(&chunk, &numbers(&chunk));
     assert!(!backlog.is_empty(), "c waits");
-    assert_eq!(backlog.len(), 1);
+    assert_eq!(backlog.waiting(), (1, 1));
     drop(backlog);
     // A new process goes on, and does not use a number twice.
     let backlog = open(dir.path(), 1000);
@@ -53,7 +53,7 @@ fn records_come_in_order_and_stay_until_they_are_moved() {
     assert_eq!(texts(&chunk), ["c", "d"]);
     backlog.moved(&chunk, &numbers(&chunk));
     assert!(backlog.is_empty());
-    assert_eq!(backlog.len(), 0);
+    assert_eq!(backlog.waiting(), (0, 0));
 }
 
 #[test]
