@@ -21,6 +21,8 @@ pub(super) mod code {
     pub(in super::super) const NO_MESSAGE: u64 = 10_037;
     /// A stream has no message with this sequence that can be deleted.
     pub(in super::super) const NO_SEQUENCE: u64 = 10_043;
+    /// A message cannot be deleted, or does not exist.
+    pub(in super::super) const NOT_DELETED: u64 = 10_057;
     /// A stream with this name exists and has another configuration.
     pub(in super::super) const OTHER_STREAM: u64 = 10_058;
     /// A stream with this name does not exist.

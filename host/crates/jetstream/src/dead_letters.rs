@@ -112,7 +112,12 @@ impl SharedDeadLetters {
         let subject = format!("STREAM.MSG.DELETE.{}", self.stream);
         match self.runtime.block_on(self.api.ask(&subject, &question)) {
             Ok(_) => Ok(true),
-            Err(error) if matches!(error.code(), Some(code::NO_MESSAGE | code::NO_SEQUENCE)) => Ok(false),
+            Err(error) if error.code() == Some(code::NO_SEQUENCE) => Ok(false),
+            // The server answers so for a number below the first or above the last one.
+            Err(error) if error.code() == Some(code::NOT_DELETED) => match self.get(number)? {
+                None => Ok(false),
+                Some(_) => Err(ReadError::of(error)),
+            },
             Err(error) => Err(ReadError::of(error)),
         }
     }
