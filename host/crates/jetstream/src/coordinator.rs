@@ -133,10 +133,13 @@ impl Coordinator {
 
     /// Creates stream and bucket if somebody has deleted them.
     async fn prepare_again(&mut self) {
-        match start::prepare(&self.context.api, &self.context.settings).await {
-            Ok(bucket) => self.bucket = bucket,
-            Err(StreamError::Api(error)) => debug!(error = %error, "JetStream cannot be used"),
-            Err(error) => error!(error = %error, "JetStream cannot be used"),
+        let prepared = start::prepare(&self.context.api, &self.context.settings);
+        // The next renewal must not wait for it. A request that was sent has its effect.
+        match tokio::time::timeout(self.context.settings.lease / 3, prepared).await {
+            Ok(Ok(bucket)) => self.bucket = bucket,
+            Ok(Err(StreamError::Api(error))) => debug!(error = %error, "JetStream cannot be used"),
+            Ok(Err(error)) => error!(error = %error, "JetStream cannot be used"),
+            Err(_) => debug!("JetStream does not answer in time"),
         }
     }
 
@@ -195,7 +198,6 @@ impl Coordinator {
             if let Some(revision) = written {
                 self.membership.set_owner(partition, revision, "");
             }
-            self.context.report_lost();
         }
         Ok(())
     }
@@ -209,6 +211,9 @@ impl Coordinator {
         let records = &self.context.records;
         let before = self.assignment.borrow().partitions.clone();
         before.difference(&partitions).for_each(|number| records.close(*number));
+        if !before.is_subset(&partitions) {
+            self.context.report_lost();
+        }
         partitions.difference(&before).for_each(|number| records.open(*number));
         let is_other = partitions != before;
         if is_other {
