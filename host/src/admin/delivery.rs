@@ -167,7 +167,7 @@ async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shap
     responses((status = 200, body = shape::Dropped), Fails<400>, Fails<500>, Fails<503>))]
 async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Dropped> {
     let ids = selected(&running, asked).await?;
-    let drop_all = move || -> Result<Vec<u64>, DeadLetterError> {
+    let remove_all = move || -> Result<Vec<u64>, DeadLetterError> {
         let mut dropped = Vec::with_capacity(ids.len());
         for id in ids {
             if running.letters.remove(id)? {
@@ -176,7 +176,7 @@ async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answ
         }
         Ok(dropped)
     };
-    let dropped = blocking(drop_all).await??;
+    let dropped = blocking(remove_all).await??;
     Ok(Json(shape::Dropped { dropped }))
 }
 

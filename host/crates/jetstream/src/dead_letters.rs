@@ -54,7 +54,7 @@ pub(super) struct WaitingLetter {
 }
 
 /// The letters of all hosts. Clones are handles of the same stream. The functions block the calling thread for a few
-/// seconds at most; never call them from an async task, and not after [`SharedOutbox::close`](super::SharedOutbox::close).
+/// seconds at most; never call them from an async task.
 #[derive(Clone)]
 pub struct SharedDeadLetters {
     pub(super) runtime: Handle,
@@ -64,6 +64,8 @@ pub struct SharedDeadLetters {
     pub(super) waiting: mpsc::UnboundedSender<WaitingLetter>,
     /// How many letters wait.
     pub(super) count: watch::Sender<usize>,
+    /// True: the outbox is closed, so that its thread ends.
+    pub(super) closing: watch::Receiver<bool>,
     /// The last known number and bytes of letters.
     pub(super) usage: Arc<Mutex<(usize, usize)>>,
 }
@@ -98,8 +100,8 @@ impl SharedDeadLetters {
     ///
     /// [`ReadError`] if NATS does not answer.
     pub fn get(&self, number: u64) -> Result<Option<Bytes>, ReadError> {
-        let letter = self.runtime.block_on(stream::read(&self.api, &self.stream, number));
-        letter.map_err(ReadError::of)
+        self.run(stream::read(&self.api, &self.stream, number))?
+            .map_err(ReadError::of)
     }
 
     /// Removes a letter. Returns whether it existed.
@@ -110,7 +112,7 @@ impl SharedDeadLetters {
     pub fn remove(&self, number: u64) -> Result<bool, ReadError> {
         let question = json!({ "seq": number, "no_erase": true });
         let subject = format!("STREAM.MSG.DELETE.{}", self.stream);
-        match self.runtime.block_on(self.api.ask(&subject, &question)) {
+        match self.run(self.api.ask(&subject, &question))? {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some(code::NO_SEQUENCE) => Ok(false),
             // The server answers so for a number below the first or above the last one.
@@ -153,11 +155,18 @@ impl SharedDeadLetters {
     }
 
     fn state(&self) -> Result<Value, ReadError> {
-        let info = self
-            .runtime
-            .block_on(self.api.ask(&format!("STREAM.INFO.{}", self.stream), &Value::Null));
+        let subject = format!("STREAM.INFO.{}", self.stream);
+        let info = self.run(self.api.ask(&subject, &Value::Null))?;
         let mut info = info.map_err(ReadError::of)?;
         Ok(info.get_mut("state").map(Value::take).unwrap_or_default())
+    }
+
+    /// Runs a request, unless the outbox is closed.
+    fn run<T>(&self, request: impl Future<Output = T>) -> Result<T, ReadError> {
+        if *self.closing.borrow() {
+            return Err(ReadError::of(ApiError::NoAnswer("the outbox is closed".to_owned())));
+        }
+        Ok(self.runtime.block_on(request))
     }
 
     /// Reads letters from a number on, ascending, and says whether there are later ones.
@@ -192,7 +201,7 @@ impl NewestLetters<'_> {
     /// [`ReadError`] if NATS does not answer.
     pub fn next_page(&mut self) -> Result<Vec<(u64, Bytes)>, ReadError> {
         while let Some(from) = self.place.from() {
-            let page = self.letters.runtime.block_on(self.letters.page(from));
+            let page = self.letters.run(self.letters.page(from))?;
             let (messages, has_more) = page.map_err(ReadError::of)?;
             let next = self.place.take(messages, has_more);
             if !next.is_empty() {

@@ -96,12 +96,14 @@ impl SharedOutbox {
         };
         let handle = runtime.handle().clone();
         let (letters, waiting_letters) = mpsc::unbounded_channel();
+        let closing = watch::Sender::new(false);
         let dead_letters = SharedDeadLetters {
             runtime: handle.clone(),
             api: api.clone(),
             stream: stream::dead_letters_name(settings).into(),
             waiting: letters,
             count: watch::Sender::new(0),
+            closing: closing.subscribe(),
             usage: Arc::default(),
         };
         let queues = Queues {
@@ -118,7 +120,7 @@ impl SharedOutbox {
             records,
             lease,
             acks,
-            closing: watch::Sender::new(false),
+            closing,
             on_lost,
             dead_letters,
             feed: Mutex::new(Some(fetched)),

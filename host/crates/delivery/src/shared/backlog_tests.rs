@@ -36,6 +36,7 @@ fn numbers(chunk: &[Numbered]) -> Vec<u64> {
 fn records_come_in_order_and_stay_until_they_are_moved() {
     let dir = tempfile::tempdir().unwrap();
     let backlog = open(dir.path(), 1000);
+    put(&backlog, &[]);
     assert!(backlog.is_empty());
     put(&backlog, &["a", "b"]);
     let chunk = backlog.next_chunk().unwrap();
