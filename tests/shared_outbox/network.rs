@@ -16,7 +16,7 @@ async fn the_others_deliver_for_a_host_whose_network_is_cut_and_it_comes_back() 
     let proxy = Proxy::start(nats.address(0)).await;
     let mut works = host(&nats, &sink, "").await;
     let behind_proxy = config(&nats, &sink, "").replace(&nats.url(), &format!("nats://{}", proxy.address()));
-    // NATS tells clients its own address. The host must not go around the proxy.
+    // A single server tells its clients no other address, so the host does not go around the proxy.
     let mut cut = Setup::new().config(&behind_proxy).start().await;
     let half = |line: &str| line.contains("partitions=32");
     cut.log().wait("its share", PATIENCE, half).await;
