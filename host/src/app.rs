@@ -146,7 +146,7 @@ pub fn run(
             "some webhooks were not delivered within the grace period"
         );
     }
-    let (events, requests) = (handle.entries_of(None).len(), dead_letters.usage().records);
+    let (events, requests) = (handle.entries_of(None).len(), dead_letters.local_usage().records);
     if config.data.is_none() && events + requests > 0 {
         warn!(
             quarantined = events,

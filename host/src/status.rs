@@ -52,6 +52,8 @@ pub struct HostStatus {
     pub dead_of_modules: BTreeMap<Arc<str>, u64>,
     /// The counters of delivery.
     pub delivery: Counters,
+    /// Requests that wait in the data folder until NATS can be used, and their bytes; 0 if the outbox is not shared.
+    pub waiting_for_nats: (usize, usize),
     /// The destinations that have got a request, by name and URL.
     pub destinations: Vec<DestinationState>,
     /// The export of spans; `None` if they are not exported.
@@ -94,6 +96,7 @@ impl StatusReader {
             dead_of_modules: modules.iter().map(dead).collect(),
             modules,
             delivery: self.delivery.counters(),
+            waiting_for_nats: self.delivery.waiting_for_nats(),
             destinations: self.delivery.destinations(),
             spans: self.spans.as_ref().map(ExportCounters::read),
             is_outbox_open: self.delivery.is_accepting(),

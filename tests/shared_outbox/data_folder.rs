@@ -1,19 +1,33 @@
 //! Requests that wait in the data folder of a host while NATS is away.
 
 use hookhost_tests::flow::Flow;
-use hookhost_tests::host::Setup;
+use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::metrics::Metrics;
 use hookhost_tests::nats::Nats;
 use hookhost_tests::packet::{self, kind};
 use hookhost_tests::raw::Raw;
 use hookhost_tests::sink::{Answer, Sink};
 use hookhost_tests::{PATIENCE, Version};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{assert_all_in_order, config, host_with_data};
 
 /// A line of the log that says that requests wait in the data folder.
 fn waits(line: &str) -> bool {
     line.contains("requests wait in the data folder until NATS can be used")
+}
+
+/// The number of requests that wait in the data folder, as the admin API and the metrics say.
+async fn waiting_for_nats(host: &Host) -> u64 {
+    let answer: Value = serde_json::from_str(&host.ask(&["destinations", "--json"]).await).unwrap();
+    let metrics = Metrics::read(host).await;
+    let (requests, bytes) = (
+        metrics.sum("hookhost_nats_waiting_requests"),
+        metrics.sum("hookhost_nats_waiting_bytes"),
+    );
+    assert_eq!(requests > 0.0, bytes > 0.0);
+    answer["waiting_for_nats"]["requests"].as_u64().unwrap()
 }
 
 #[tokio::test]
@@ -75,6 +89,12 @@ async fn requests_wait_in_the_data_folder_during_an_outage() {
         nats.kill(0).await;
         host.log().wait_after(mark, "the outage", PATIENCE, waits).await;
         flow.go_on(200).await;
+        assert!(waiting_for_nats(&host).await > 0);
+        let shown = host.ask(&["destinations"]).await;
+        assert!(
+            shown.contains("wait in the data folder until NATS can be used"),
+            "{shown}"
+        );
         nats.restart(0).await;
         let is_over = |line: &str| line.contains("no requests wait in the data folder anymore");
         host.log()
@@ -83,6 +103,7 @@ async fn requests_wait_in_the_data_folder_during_an_outage() {
     }
     let sent = flow.stop().await;
     assert_all_in_order(&sink, &sent).await;
+    assert_eq!(waiting_for_nats(&host).await, 0);
     host.stop().await;
 }
 

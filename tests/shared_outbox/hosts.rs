@@ -1,10 +1,12 @@
 //! Several hosts: they share the work, and take over from hosts that are killed or paused.
 
+use std::sync::Arc;
+
 use hookhost_tests::client::Client;
 use hookhost_tests::flow::Flow;
 use hookhost_tests::host::Setup;
 use hookhost_tests::nats::Nats;
-use hookhost_tests::sink::{Answer, Sink};
+use hookhost_tests::sink::{Answer, Received, Sink};
 use hookhost_tests::{PATIENCE, Version};
 use rustix::process::Signal;
 
@@ -188,4 +190,36 @@ async fn a_host_that_accepts_nothing_delivers_to_destinations_that_are_new_after
         .filter(|request| request.header("x-from") != Some("new"));
     assert_eq!(old.count(), 0);
     delivering.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_stops_leaves_the_next_attempt_to_the_others() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let mut sink = Sink::start().await;
+    sink.answer(|_, _| Answer::Hang);
+    // The next attempt comes after 250 s at the earliest, long before the end of the grace period.
+    let slow = config(&nats, &sink, "").replace(
+        "retry_max_interval = \"1s\"\n",
+        "retry_initial_interval = \"500s\"\nretry_max_interval = \"500s\"\nhttp_timeout = \"10m\"\n",
+    );
+    let grace = "[shutdown]\ngrace = \"1h\"\n";
+    let mut stops = Setup::new().config(&format!("{slow}{grace}")).start().await;
+    let mut client = Client::connect(stops.address, Version::V5, "c").await;
+    client.publish("t", 1, "1").await;
+    sink.wait_for(1, PATIENCE).await;
+    stops.process.signal(Signal::TERM);
+    stops
+        .log()
+        .wait("the stop", PATIENCE, |line| line.contains("stopping"))
+        .await;
+    // The attempt that is under way fails.
+    sink.down().await;
+    // Ends within the time that the tests wait for a process.
+    stops.stop().await;
+    sink.up();
+    sink.answer(|_, _| Answer::Status(200));
+    let mut next = Setup::new().config(&slow).start().await;
+    let is_accepted = |all: &[Arc<Received>]| all.iter().any(|one| one.accepted());
+    sink.wait_until("the next attempt", PATIENCE, is_accepted).await;
+    next.stop().await;
 }

@@ -1,8 +1,10 @@
 //! An outbox on NATS JetStream that several hosts share, over kills, pauses and outages.
 
 mod data_folder;
+mod dead_letters;
 mod faults;
 mod hosts;
+mod network;
 mod security;
 
 use std::cell::RefCell;

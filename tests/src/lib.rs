@@ -25,6 +25,7 @@ pub mod mosquitto;
 pub mod nats;
 pub mod packet;
 pub mod process;
+pub mod proxy;
 pub mod publishers;
 pub mod pypi;
 pub mod raw;

@@ -76,6 +76,11 @@ impl Nats {
         format!("nats://{}", addresses.join(","))
     }
 
+    /// The address of a server.
+    pub fn address(&self, number: usize) -> SocketAddr {
+        self.servers[number].address
+    }
+
     /// Sends a request to the first server, and returns the answer.
     pub async fn ask(&self, subject: &str, body: &str) -> String {
         let stream = TcpStream::connect(self.servers[0].address).await.expect("it runs");
@@ -101,6 +106,11 @@ impl Nats {
         let mut process = self.servers[number].process.take().expect("it runs");
         process.signal(Signal::KILL);
         process.wait(PATIENCE).await;
+    }
+
+    /// The id of the process of a server.
+    pub fn process_id(&self, number: usize) -> i32 {
+        self.servers[number].process.as_ref().expect("it runs").id()
     }
 
     /// Starts a server again, on its port and with its files.

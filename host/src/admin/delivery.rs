@@ -15,7 +15,7 @@ use super::Running;
 use super::error::{Answer, Asked, Error, Named, blocking, limit};
 use super::openapi::Fails;
 use super::shape;
-use hookhost_delivery::{DeadLetterFilter, Reason, ResendError};
+use hookhost_delivery::{DeadLetterError, DeadLetterFilter, Reason};
 use hookhost_settings::parse_duration;
 
 /// Which letters are meant, and how a list of them is returned.
@@ -64,25 +64,28 @@ pub(super) fn router() -> OpenApiRouter<Running> {
 }
 
 /// The receivers, with their state and counters.
-#[utoipa::path(get, path = "/destinations", responses((status = 200, body = shape::Destinations)))]
-async fn destinations(State(running): State<Running>) -> Json<shape::Destinations> {
+#[utoipa::path(get, path = "/destinations", responses((status = 200, body = shape::Destinations), Fails<500>))]
+async fn destinations(State(running): State<Running>) -> Answer<shape::Destinations> {
     let now = SystemTime::now();
     let destinations = running.monitor.destinations().into_iter();
-    let usage = running.letters.usage();
-    Json(shape::Destinations {
+    let (requests, bytes) = running.monitor.waiting_for_nats();
+    let letters = running.letters.clone();
+    let usage = blocking(move || letters.usage()).await?;
+    Ok(Json(shape::Destinations {
         all: running.monitor.counters().into(),
         destinations: destinations.map(|state| shape::Destination::new(state, now)).collect(),
+        waiting_for_nats: shape::Waiting { requests, bytes },
         dead_letters: shape::DeadLetterCounts {
             letters: usage.records,
             bytes: usage.bytes,
             evicted: usage.evicted,
         },
-    })
+    }))
 }
 
 /// Lists the requests that hookhost has given up, newest first.
 #[utoipa::path(get, path = "/dead-letters", params(Letters),
-    responses((status = 200, body = shape::DeadLetters), Fails<400>, Fails<500>))]
+    responses((status = 200, body = shape::DeadLetters), Fails<400>, Fails<500>, Fails<503>))]
 async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::DeadLetters> {
     let Query(letters) = asked?;
     let (limit, before) = (limit(letters.limit)?, letters.before);
@@ -91,7 +94,7 @@ async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<s
         false => shape::DeadLetter::brief,
     };
     let filter = letters.filter(SystemTime::now())?;
-    let mut letters = blocking(move || running.letters.list(&filter, before, limit + 1)).await?;
+    let mut letters = blocking(move || running.letters.list(&filter, before, limit + 1)).await??;
     let more = letters.len() > limit;
     letters.truncate(limit);
     Ok(Json(shape::DeadLetters {
@@ -102,7 +105,7 @@ async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<s
 
 /// Shows a dead letter with its content.
 #[utoipa::path(get, path = "/dead-letters/{id}", params(("id" = u64, Path, description = "The number of the letter")),
-    responses((status = 200, body = shape::DeadLetter), Fails<400>, Fails<404>, Fails<500>))]
+    responses((status = 200, body = shape::DeadLetter), Fails<400>, Fails<404>, Fails<500>, Fails<503>))]
 async fn show(State(running): State<Running>, id: Named<u64>) -> Answer<shape::DeadLetter> {
     let Path(id) = id?;
     let letter = blocking(move || running.letters.get(id)).await??;
@@ -126,7 +129,7 @@ async fn resend_one(State(running): State<Running>, id: Named<u64>) -> Answer<sh
 
 /// Sends the selected dead letters again, oldest first.
 #[utoipa::path(post, path = "/dead-letters/resend", params(Letters),
-    responses((status = 200, body = shape::Resent), Fails<400>, Fails<500>))]
+    responses((status = 200, body = shape::Resent), Fails<400>, Fails<500>, Fails<503>))]
 async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Resent> {
     let ids = selected(&running, asked).await?;
     let mut answer = shape::Resent {
@@ -137,7 +140,7 @@ async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> An
         match result {
             Ok(()) => answer.resent.push(id),
             // Another request has resent or dropped it.
-            Err(ResendError::Unknown(_)) => {}
+            Err(DeadLetterError::Unknown(_)) => {}
             Err(error) => answer.left.push(shape::Left {
                 id,
                 error: error.to_string(),
@@ -149,26 +152,35 @@ async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> An
 
 /// Deletes a dead letter.
 #[utoipa::path(delete, path = "/dead-letters/{id}", params(("id" = u64, Path, description = "The number of the letter")),
-    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<404>))]
+    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<404>, Fails<503>))]
 async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
-    if running.letters.remove(id) {
+    if blocking(move || running.letters.remove(id)).await?? {
         Ok(Json(shape::Dropped { dropped: vec![id] }))
     } else {
-        Err(ResendError::Unknown(id).into())
+        Err(DeadLetterError::Unknown(id).into())
     }
 }
 
 /// Deletes the selected dead letters.
 #[utoipa::path(delete, path = "/dead-letters", params(Letters),
-    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<500>))]
+    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<500>, Fails<503>))]
 async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Dropped> {
-    let mut dropped = selected(&running, asked).await?;
-    dropped.retain(|id| running.letters.remove(*id));
+    let ids = selected(&running, asked).await?;
+    let remove_all = move || -> Result<Vec<u64>, DeadLetterError> {
+        let mut dropped = Vec::with_capacity(ids.len());
+        for id in ids {
+            if running.letters.remove(id)? {
+                dropped.push(id);
+            }
+        }
+        Ok(dropped)
+    };
+    let dropped = blocking(remove_all).await??;
     Ok(Json(shape::Dropped { dropped }))
 }
 
-async fn resend(running: Running, ids: Vec<u64>) -> Result<Vec<(u64, Result<(), ResendError>)>, Error> {
+async fn resend(running: Running, ids: Vec<u64>) -> Result<Vec<(u64, Result<(), DeadLetterError>)>, Error> {
     blocking(move || running.letters.resend(&ids, &running.modules.receivers())).await
 }
 
@@ -185,7 +197,7 @@ async fn selected(running: &Running, asked: Asked<Letters>) -> Result<Vec<u64>, 
     }
     let filter = letters.filter(SystemTime::now())?;
     let letters = running.letters.clone();
-    blocking(move || letters.ids(&filter)).await
+    Ok(blocking(move || letters.ids(&filter)).await??)
 }
 
 fn bad_request(text: impl Into<String>) -> Error {
@@ -247,11 +259,11 @@ fn millis(text: &str, now: SystemTime) -> Option<u64> {
     u64::try_from(now.saturating_sub(age).as_millis()).ok()
 }
 
-impl From<ResendError> for Error {
-    fn from(error: ResendError) -> Error {
+impl From<DeadLetterError> for Error {
+    fn from(error: DeadLetterError) -> Error {
         let status = match error {
-            ResendError::Unknown(_) => StatusCode::NOT_FOUND,
-            ResendError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            DeadLetterError::Unknown(_) => StatusCode::NOT_FOUND,
+            DeadLetterError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Error::new(status, error.to_string())

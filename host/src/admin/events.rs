@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use tracing::warn;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +16,7 @@ use crate::status::now;
 use hookhost_activity::{ActivityFilter, AttemptQuery};
 use hookhost_delivery::DeadLetterFilter;
 use hookhost_event::{Id, Millis};
+use hookhost_settings::error_line;
 
 /// Limit of the attempts, of the dead letters and of the quarantined events in an answer.
 const MAX_ENTRIES: usize = 1_000;
@@ -63,7 +65,13 @@ fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
         event: Some(event.clone()),
         ..DeadLetterFilter::default()
     };
-    let letters = running.letters.list(&filter, None, MAX_ENTRIES);
+    let letters = running
+        .letters
+        .list(&filter, None, MAX_ENTRIES)
+        .unwrap_or_else(|error| {
+            warn!(error = error_line(&error), "a trace has no dead letters");
+            Vec::new()
+        });
     // One by one: all of them together may be large.
     let entries = running.modules.entries_of(None).into_iter();
     let quarantined: Vec<_> = entries

@@ -6,7 +6,7 @@ use clap::Args;
 use hyper::Method;
 
 use super::admin::{AdminArguments, ended, escaped, print, print_json, table};
-use crate::admin::shape::{Destination, DestinationCounts, Destinations};
+use crate::admin::shape::{Destination, DestinationCounts, Destinations, Waiting};
 
 #[derive(Debug, Args)]
 pub(super) struct DestinationsArguments {
@@ -69,6 +69,12 @@ fn text(answer: &Destinations) -> String {
                 lagging.answer_ms
             ));
         }
+    }
+    let Waiting { requests, bytes } = answer.waiting_for_nats;
+    if requests > 0 {
+        text.push_str(&format!(
+            "\n{requests} requests ({bytes} bytes) wait in the data folder until NATS can be used\n"
+        ));
     }
     let letters = &answer.dead_letters;
     if letters.letters > 0 || letters.evicted > 0 {

@@ -250,7 +250,8 @@ fn read_sections(
         environment: &inputs.environment,
     };
     let mut delivery = root.section("delivery");
-    let shared_outbox = shared_outbox::read(&mut delivery, sources);
+    let dead_letters = sections::dead_letters(root.section("dead_letters"));
+    let shared_outbox = shared_outbox::read(&mut delivery, sources, dead_letters);
     let mut config = Config {
         access: hookhost_access::Settings::read(authentication, root.section("access"), &surroundings, files),
         mqtt,
@@ -262,7 +263,7 @@ fn read_sections(
         hooks: Hooks::read(root.section("hooks")),
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
         quarantine: sections::quarantine(root.section("quarantine")),
-        dead_letters: sections::dead_letters(root.section("dead_letters")),
+        dead_letters,
         delivery: sections::delivery(delivery),
         shared_outbox,
         data: sections::data(root.section("data")),

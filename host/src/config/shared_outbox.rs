@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hookhost_jetstream::{Credentials, Settings, TlsSettings};
+use hookhost_dead_letters::Limits;
+use hookhost_jetstream::{Credentials, LetterLimits, Settings, TlsSettings};
 use hookhost_settings::Section;
 
 use super::destinations::{Sources, secret, text_of_file};
@@ -11,9 +12,17 @@ use super::sections::{HOUR, SECOND};
 /// The schemes of an address.
 const SCHEMES: [&str; 2] = ["nats://", "tls://"];
 
-/// The shared outbox; `None` without `outbox`.
-pub(super) fn read(delivery: &mut Section<'_>, sources: Sources<'_>) -> Option<Settings> {
-    let d = Settings::default();
+/// The shared outbox; `None` without `outbox`. `letters` are the limits of `[dead_letters]`.
+pub(super) fn read(delivery: &mut Section<'_>, sources: Sources<'_>, letters: Limits) -> Option<Settings> {
+    let dead_letters = LetterLimits {
+        records: letters.records as u64,
+        bytes: letters.bytes as u64,
+        age: letters.age,
+    };
+    let d = Settings {
+        dead_letters,
+        ..Settings::default()
+    };
     let servers = delivery.text("outbox", Vec::new(), servers);
     let has_servers = !servers.is_empty();
     let is_given = delivery.is_given("outbox");
@@ -34,6 +43,7 @@ pub(super) fn read(delivery: &mut Section<'_>, sources: Sources<'_>) -> Option<S
         max_bytes: at.size("max_bytes", 10 << 30, 1 << 20..=1 << 50) as u64,
         max_age: (!max_age.is_zero()).then_some(max_age),
         lease: at.duration("lease", d.lease, SECOND..=HOUR),
+        dead_letters,
         credentials: credentials(&mut at, sources),
         tls: tls(&mut at),
         servers,

@@ -103,6 +103,21 @@ impl DeadLetter {
         letter.freeze()
     }
 
+    /// Returns the bytes of a letter, at most `most`: if necessary without the answer and the attempts. `None`: the request
+    /// is too large.
+    pub(super) fn encode_within(&self, most: usize) -> Option<Bytes> {
+        let whole = self.encode();
+        if whole.len() <= most {
+            return Some(whole);
+        }
+        let short = DeadLetter {
+            answer: Bytes::new(),
+            attempts: Vec::new(),
+            ..self.clone()
+        };
+        Some(short.encode()).filter(|short| short.len() <= most)
+    }
+
     /// Reads the letter with the number `id`.
     pub(super) fn decode(id: u64, letter: Bytes) -> Result<DeadLetter, RecordError> {
         let mut reader = Reader(letter);
@@ -189,6 +204,21 @@ pub(super) mod tests {
                 assert_eq!(DeadLetter::decode(5, letter.encode()).as_ref(), Ok(&letter));
             }
         }
+    }
+
+    #[test]
+    fn a_letter_that_is_too_large_loses_its_attempts_and_no_part_of_its_request() {
+        let whole = letter();
+        let most = whole.encode().len();
+        assert_eq!(whole.encode_within(most), Some(whole.encode()));
+        let short = DeadLetter::decode(5, whole.encode_within(most - 1).unwrap()).unwrap();
+        let expected = DeadLetter {
+            answer: Bytes::new(),
+            attempts: vec![],
+            ..whole.clone()
+        };
+        assert_eq!(short, expected);
+        assert_eq!(whole.encode_within(short.encode().len() - 1), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::capacity::Capacity;
 use super::counters::{Counters, Counts};
 use super::dead_letters::DeadLetters;
 use super::journal::Journal;
+use super::letter_store::LetterStore;
 use super::monitor::Monitor;
 use super::on_disk::OnDisk;
 use super::outbox::{Inboxes, Outbox};
@@ -65,7 +66,7 @@ pub struct Delivery {
     on_disk: Option<Arc<OnDisk>>,
     shared: Option<Arc<SharedIntake>>,
     counts: Arc<Counts>,
-    letters: Collection,
+    letters: LetterStore,
     resending: Arc<Mutex<()>>,
     senders: Vec<Sender>,
     /// The threads of the journal, which restore requests and commit; or those of the shared outbox.
@@ -74,7 +75,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// Starts the sender threads. `storage` keeps requests until they are delivered or dropped. Requests that the host has
-    /// given up become records of `letters`.
+    /// given up become records of `letters`, or dead letters of the shared outbox.
     ///
     /// Requests to `mqtt:` URLs go to the publisher; they are invalid without one.
     ///
@@ -106,6 +107,10 @@ impl Delivery {
                 on_disk = Some(Arc::new(OnDisk::new(journal, capacity, when_full)));
             }
         }
+        let letters = LetterStore {
+            local: letters,
+            shared: shared.as_ref().map(|(outbox, _)| outbox.dead_letters().clone()),
+        };
         let senders = (0..settings.threads.max(1))
             .map(|number| {
                 Sender::start(
@@ -163,6 +168,7 @@ impl Delivery {
         Monitor {
             window: Arc::clone(&self.window),
             on_disk: self.on_disk.clone(),
+            shared: self.shared.clone(),
             counts: Arc::clone(&self.counts),
         }
     }
@@ -170,7 +176,7 @@ impl Delivery {
     /// Returns the dead letters.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters {
-            collection: self.letters.clone(),
+            letters: self.letters.clone(),
             outbox: Arc::clone(&self.outbox),
             on_disk: self.on_disk.clone(),
             shared: self.shared.clone(),

@@ -1,6 +1,6 @@
 //! What a sender thread does when a request ends: delivered, or given up.
 //!
-//! A request that is given up becomes a dead letter. Until the letter is on disk, the request keeps its record in the
+//! A request that is given up becomes a dead letter. Until the letter is on disk or in NATS, the request keeps its record in the
 //! outbox and its capacity: a crash in between repeats it, and never loses it. The next request of the same key does not
 //! wait for that.
 
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hookhost_activity::AttemptResult;
+use hookhost_jetstream::LetterEnd;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::attempt::Attempts;
-use super::dead_letter::{DEAD_LETTERS, DeadLetter};
+use super::dead_letter::DeadLetter;
 use super::destination_counts::DestinationCounts;
 use super::excerpt::Excerpt;
 use super::job::Job;
@@ -146,19 +147,26 @@ impl SenderState {
         let shared = self.shared.clone();
         let (event_at, reason) = (letter.request.event.at, letter.reason);
         let module = Arc::clone(&letter.request.source);
-        let stored = move || {
-            all.dead(&module, reason);
-            counts.dead(event_at, size, reason);
+        let ended = move |end: LetterEnd| {
+            match end {
+                LetterEnd::Stored => {
+                    all.dead(&module, reason);
+                    counts.dead(event_at, size, reason);
+                }
+                LetterEnd::Moved => {
+                    all.all.moved();
+                    counts.moved(event_at, size);
+                }
+            }
             window.release(1, size);
             if let (Some(on_disk), Some(record)) = (on_disk, record) {
                 on_disk.remove(size, record);
             }
-            if let (Some(shared), Some(record)) = (shared, record) {
+            if let (Some(shared), Some(record), LetterEnd::Stored) = (shared, record, end) {
                 shared.end(record);
             }
         };
-        self.letters
-            .put(DEAD_LETTERS, letter.at, &letter.encode(), Some(Box::new(stored)));
+        self.letters.put(record, &letter, Box::new(ended));
     }
 
     /// Returns the capacity of a request that has ended, and removes it from the disk or the shared outbox.

@@ -8,12 +8,14 @@ use super::capacity::Capacity;
 use super::counters::{Counters, Counts};
 use super::destination_counts::DestinationState;
 use super::on_disk::OnDisk;
+use super::shared::SharedIntake;
 
 /// Reads the counters of delivery. Clones read the same.
 #[derive(Clone)]
 pub struct Monitor {
     pub(super) window: Arc<Capacity>,
     pub(super) on_disk: Option<Arc<OnDisk>>,
+    pub(super) shared: Option<Arc<SharedIntake>>,
     pub(super) counts: Arc<Counts>,
 }
 
@@ -25,6 +27,12 @@ impl Monitor {
             .as_ref()
             .map_or(&*self.window, |on_disk| &*on_disk.capacity);
         self.counts.read(capacity)
+    }
+
+    /// Returns how many requests wait in the data folder until NATS can be used, and their bytes; 0 if the outbox is not
+    /// shared. They are not part of [`Monitor::counters`]. Without a data folder modules wait, and no request.
+    pub fn waiting_for_nats(&self) -> (usize, usize) {
+        self.shared.as_ref().map_or((0, 0), |shared| shared.waiting())
     }
 
     /// Returns how many requests of a module became dead letters.

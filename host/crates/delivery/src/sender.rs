@@ -23,6 +23,7 @@ use super::destination::Receivers;
 use super::http::Http;
 use super::jitter::Jitter;
 use super::job::Item;
+use super::letter_store::LetterStore;
 use super::on_disk::OnDisk;
 use super::outbox::Message;
 use super::publish::Publisher;
@@ -31,7 +32,6 @@ use super::report::Report;
 use super::target::Targets;
 use super::{Settings, StartError};
 use crate::priority;
-use hookhost_dead_letters::Collection;
 use hookhost_jetstream::SharedOutbox;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
@@ -53,7 +53,7 @@ impl Sender {
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         kept: (Option<Arc<OnDisk>>, Option<SharedOutbox>),
-        letters: Collection,
+        letters: LetterStore,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
@@ -91,7 +91,11 @@ impl Sender {
 }
 
 fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Message>, stop: oneshot::Receiver<Instant>) {
-    let _closing = CloseCapacity(Arc::clone(&state.window), state.on_disk.clone());
+    let _closing = EndOfThread {
+        window: Arc::clone(&state.window),
+        on_disk: state.on_disk.clone(),
+        shared: state.shared.clone(),
+    };
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
@@ -100,14 +104,21 @@ fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Message>, 
 }
 
 /// Closes the capacity when the thread ends, also by a panic. The thread then returns no more capacity, so no caller
-/// may wait for it.
-struct CloseCapacity(Arc<Capacity>, Option<Arc<OnDisk>>);
+/// may wait for it. After a panic, other hosts deliver the requests of a shared outbox.
+struct EndOfThread {
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
+    shared: Option<SharedOutbox>,
+}
 
-impl Drop for CloseCapacity {
+impl Drop for EndOfThread {
     fn drop(&mut self) {
-        self.0.close();
-        if let Some(on_disk) = &self.1 {
+        self.window.close();
+        if let Some(on_disk) = &self.on_disk {
             on_disk.capacity.close();
+        }
+        if let Some(shared) = self.shared.as_ref().filter(|_| thread::panicking()) {
+            shared.give_up();
         }
     }
 }
@@ -133,7 +144,7 @@ pub(super) struct SenderState {
     pub(super) alarm: Cell<Option<Instant>>,
     pub(super) stopping: Cell<bool>,
     pub(super) report: Report,
-    pub(super) letters: Collection,
+    pub(super) letters: LetterStore,
     /// Dead letters that wait for the body of the answer.
     pub(super) unfinished: Cell<usize>,
 }
@@ -144,7 +155,7 @@ impl SenderState {
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         (on_disk, shared): (Option<Arc<OnDisk>>, Option<SharedOutbox>),
-        letters: Collection,
+        letters: LetterStore,
         counts: Arc<Counts>,
     ) -> SenderState {
         let threads = settings.threads.max(1);

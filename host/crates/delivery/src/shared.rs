@@ -21,18 +21,18 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use hookhost_contract::Ticket;
-use hookhost_dead_letters::Collection;
-use hookhost_jetstream::{AppendError, NewRecord, SharedOutbox, partition};
+use hookhost_jetstream::{AppendError, OutboxRecord, SharedOutbox, partition};
 use hookhost_outbox::Store;
 use tracing::{error, info};
 
 use super::StartError;
 use super::attempt::Attempts;
 use super::counters::Counts;
-use super::dead_letter::DEAD_LETTERS;
+use super::dead_letters::DeadLetterError;
 use super::destination::Receivers;
 use super::destination_counts::DestinationKey;
 use super::end::letter;
+use super::letter_store::LetterStore;
 use super::outbox::{Inboxes, Outbox, OutboxClosed};
 use super::record::{self, RecordError};
 use super::request::{OutboxRequest, shown};
@@ -45,7 +45,7 @@ pub(super) struct SharedIntake {
     pub(super) outbox: SharedOutbox,
     /// The requests that wait in the data folder; `None` without one.
     backlog: Option<Backlog>,
-    letters: Collection,
+    letters: LetterStore,
     counts: Arc<Counts>,
     /// The receivers of requests; `None`: those at the start. Records do not contain them, because they contain secrets.
     receivers: Mutex<Option<Arc<Receivers>>>,
@@ -63,7 +63,7 @@ impl SharedIntake {
         store: Option<Store>,
         max_bytes: usize,
         inboxes: &Arc<Inboxes>,
-        letters: &Collection,
+        letters: &LetterStore,
         counts: &Arc<Counts>,
     ) -> Result<(Arc<SharedIntake>, Vec<JoinHandle<()>>), StartError> {
         let lost = Arc::clone(inboxes);
@@ -125,7 +125,7 @@ impl SharedIntake {
     }
 
     /// Makes the record of a request for the stream, or a dead letter if it is too large.
-    fn record(&self, request: OutboxRequest, bytes: Bytes) -> Option<NewRecord> {
+    fn record(&self, request: OutboxRequest, bytes: Bytes) -> Option<OutboxRecord> {
         let most = self.outbox.max_record_bytes();
         if bytes.len() > most {
             let text = format!(
@@ -140,7 +140,7 @@ impl SharedIntake {
         } else {
             &request.ordering_key
         };
-        Some(NewRecord {
+        Some(OutboxRecord {
             partition: partition(key, &key_of(&request).url, self.outbox.partitions()),
             bytes,
         })
@@ -165,12 +165,11 @@ impl SharedIntake {
             &Outcome::Invalid(text),
         );
         let all = Arc::clone(&self.counts);
-        let stored = move || {
+        let stored = move |_| {
             all.dead(&module, Reason::Invalid);
             destination.dead(event_at, size, Reason::Invalid);
         };
-        self.letters
-            .put(DEAD_LETTERS, letter.at, &letter.encode(), Some(Box::new(stored)));
+        self.letters.put(None, &letter, Box::new(stored));
     }
 
     /// Stores requests in the stream. Returns those that NATS does not accept, and why.
@@ -204,8 +203,33 @@ impl SharedIntake {
         let mut rest = records.into_iter().zip(tickets);
         let complete = rest.by_ref().take(stored).filter_map(|(_, ticket)| ticket);
         complete.for_each(Ticket::complete);
-        let rest = rest.map(|(NewRecord { bytes, .. }, ticket)| Waiting { bytes, ticket });
+        let rest = rest.map(|(OutboxRecord { bytes, .. }, ticket)| Waiting { bytes, ticket });
         Ok(error.map(|error| (rest.collect(), error)))
+    }
+
+    /// Stores the request of a dead letter in the stream. `id` is the number of a letter that all hosts see.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadLetterError::Unavailable`] if NATS cannot be used, or older requests wait for it; [`DeadLetterError::Closed`].
+    pub(super) fn resend(&self, id: Option<u64>, request: OutboxRequest) -> Result<(), DeadLetterError> {
+        if self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty()) {
+            let text = "requests wait in the data folder; send the letter again when they are in NATS";
+            return Err(DeadLetterError::Unavailable(text.to_owned()));
+        }
+        let bytes = record::encode(&request);
+        // A request that is too large is a new dead letter then.
+        let Some(record) = self.record(request, bytes) else {
+            return Ok(());
+        };
+        let stored = match id {
+            Some(id) => self.outbox.try_append_once(&record, &format!("dead-letter-{id}")),
+            None => self.outbox.try_append(&[record]),
+        };
+        stored.map_err(|error| match error {
+            AppendError::Closed => DeadLetterError::Closed,
+            AppendError::Unavailable { error, .. } => DeadLetterError::Unavailable(error),
+        })
     }
 
     /// Ends the intake. What waits in the data folder stays there.
@@ -216,9 +240,15 @@ impl SharedIntake {
         }
     }
 
+    /// Returns how many requests wait in the data folder, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.backlog.as_ref().map_or((0, 0), Backlog::waiting)
+    }
+
     /// Says how many requests are left in the data folder. Called at the end.
     pub(super) fn report_left(&self) {
-        if let Some(left) = self.backlog.as_ref().map(Backlog::len).filter(|left| *left > 0) {
+        let (left, _) = self.waiting();
+        if left > 0 {
             info!(
                 requests = left,
                 "these requests wait in the data folder for the next start"

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant as Clock};
 use bytes::Bytes;
 use hookhost_settings::error_line;
 
-use super::job::{Job, Stored};
+use super::job::{Item, Job, Stored};
 use super::record;
 use super::sender::SenderState;
 
@@ -46,6 +46,12 @@ impl SenderState {
                     Err(None)
                 }
             },
+            // It is not in the stream: another host has delivered it.
+            Err(_) if self.is_record_moved(Some(stored.record)) => {
+                self.window.release(1, stored.size);
+                self.drop_moved_item(&Item::Stored(stored));
+                Err(None)
+            }
             Err(error) => {
                 self.report.damaged(stored.record, &error);
                 self.counts.all.damaged();
@@ -60,9 +66,11 @@ impl SenderState {
     async fn record(&self, number: u64) -> Result<Result<Bytes, String>, String> {
         let missing = || "it is missing".to_owned();
         if let Some(shared) = &self.shared {
+            let expired =
+                || "it is missing in the stream: it was older than `max_age`, or somebody has deleted it".to_owned();
             let read = shared.read(number).await;
             return read
-                .map(|record| record.ok_or_else(missing))
+                .map(|record| record.ok_or_else(expired))
                 .map_err(|error| error_line(&error));
         }
         let Some(on_disk) = &self.on_disk else {

@@ -210,6 +210,11 @@ impl SenderState {
                 self.record_attempt(&job, outcome, AttemptResult::Retried);
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
                 self.rest(job.record);
+                // The partition is being given up, or the host stops: another host makes the next attempt.
+                if self.is_record_moved(job.record) {
+                    self.drop_moved_item(&Item::Job(job));
+                    return Next::Ended;
+                }
                 let size = job.size;
                 let item = if self.window.is_eighth_taken() {
                     job.store()

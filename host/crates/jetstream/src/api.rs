@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message, RequestErrorKind};
 use bytes::Bytes;
+use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -17,6 +19,10 @@ pub(super) mod code {
     pub(in super::super) const NO_CONSUMER: u64 = 10_014;
     /// A stream has no message with this sequence.
     pub(in super::super) const NO_MESSAGE: u64 = 10_037;
+    /// A stream has no message with this sequence that can be deleted.
+    pub(in super::super) const NO_SEQUENCE: u64 = 10_043;
+    /// A message cannot be deleted, or does not exist.
+    pub(in super::super) const NOT_DELETED: u64 = 10_057;
     /// A stream with this name exists and has another configuration.
     pub(in super::super) const OTHER_STREAM: u64 = 10_058;
     /// A stream with this name does not exist.
@@ -64,6 +70,11 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// Returns whether there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// Asks the JSON API: `subject` is the part after `$JS.API.`.
     ///
     /// # Errors
@@ -127,4 +138,48 @@ impl Api {
         })?;
         Ok(answer)
     }
+
+    /// Reads several messages of a stream (NATS ADR-31). Returns them and the message that ends the answer; `None`: there
+    /// are no such messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::NoAnswer`].
+    pub(super) async fn read_many(
+        &self,
+        stream: &str,
+        question: &Value,
+    ) -> Result<(Vec<Message>, Option<Message>), ApiError> {
+        let no_answer = |text: &str| ApiError::NoAnswer(text.to_owned());
+        let read = async {
+            let inbox = self.client.new_inbox();
+            let subscribed = self.client.subscribe(inbox.clone()).await;
+            let mut answers = subscribed.map_err(|error| no_answer(&error.to_string()))?;
+            let subject = format!("$JS.API.DIRECT.GET.{stream}");
+            let sent = self
+                .client
+                .publish_with_reply(subject, inbox, question.to_string().into());
+            sent.await.map_err(|error| no_answer(&error.to_string()))?;
+            let mut messages = Vec::new();
+            while let Some(message) = answers.next().await {
+                match message.status.map(|status| status.as_u16()) {
+                    None => messages.push(message),
+                    Some(204) => return Ok((messages, Some(message))),
+                    Some(404) => return Ok((messages, None)),
+                    Some(status) => {
+                        let text = message.description.unwrap_or_default();
+                        return Err(no_answer(&format!("status {status} {text}")));
+                    }
+                }
+            }
+            Err(no_answer("the connection is closed"))
+        };
+        let result = tokio::time::timeout(TIMEOUT, read).await;
+        result.unwrap_or_else(|_| Err(no_answer("timed out")))
+    }
+}
+
+/// The number in a header of a message.
+pub(super) fn header_number(message: &Message, header: &str) -> Option<u64> {
+    message.headers.as_ref()?.get(header)?.as_str().parse().ok()
 }

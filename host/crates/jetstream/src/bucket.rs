@@ -4,10 +4,9 @@
 
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
-use futures::StreamExt;
 use serde_json::json;
 
-use super::api::{Api, ApiError, TIMEOUT, code};
+use super::api::{Api, ApiError, code, header_number};
 use super::membership::Snapshot;
 use super::settings::Settings;
 
@@ -98,45 +97,20 @@ impl Bucket {
     ///
     /// [`ApiError`].
     pub(super) async fn read(&self) -> Result<Snapshot, ApiError> {
-        let no_answer = |text: &str| ApiError::NoAnswer(text.to_owned());
-        let client = &self.api.client;
-        let inbox = client.new_inbox();
-        let mut answers = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| no_answer(&error.to_string()))?;
-        let question = json!({ "multi_last": [format!("$KV.{}.>", self.name)] }).to_string();
-        let subject = format!("$JS.API.DIRECT.GET.KV_{}", self.name);
-        let sent = client.publish_with_reply(subject, inbox, question.into()).await;
-        sent.map_err(|error| no_answer(&error.to_string()))?;
+        let question = json!({ "multi_last": [format!("$KV.{}.>", self.name)] });
+        let (messages, end) = self.api.read_many(&format!("KV_{}", self.name), &question).await?;
         let mut snapshot = Snapshot::default();
-        let read = async {
-            while let Some(message) = answers.next().await {
-                match message.status.map(|status| status.as_u16()) {
-                    None => self.add(&mut snapshot, &message),
-                    Some(204) => {
-                        snapshot.last = number(&message, "Nats-UpTo-Sequence").unwrap_or(snapshot.last);
-                        return Ok(());
-                    }
-                    // No key exists.
-                    Some(404) => return Ok(()),
-                    Some(status) => {
-                        let text = message.description.unwrap_or_default();
-                        return Err(no_answer(&format!("status {status} {text}")));
-                    }
-                }
-            }
-            Err(no_answer("the connection is closed"))
-        };
-        let result = tokio::time::timeout(TIMEOUT, read).await;
-        result.unwrap_or_else(|_| Err(no_answer("timed out")))?;
+        messages.iter().for_each(|message| self.add(&mut snapshot, message));
+        if let Some(last) = end.and_then(|end| header_number(&end, "Nats-UpTo-Sequence")) {
+            snapshot.last = last;
+        }
         Ok(snapshot)
     }
 
     fn add(&self, snapshot: &mut Snapshot, message: &Message) {
         let prefix = format!("$KV.{}.", self.name);
         let header = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
-        let (Some(subject), Some(revision)) = (header("Nats-Subject"), number(message, "Nats-Sequence")) else {
+        let (Some(subject), Some(revision)) = (header("Nats-Subject"), header_number(message, "Nats-Sequence")) else {
             return;
         };
         snapshot.last = snapshot.last.max(revision);
@@ -164,8 +138,4 @@ pub(super) fn host_key(id: &str) -> String {
 /// The key of a partition.
 pub(super) fn partition_key(partition: u16) -> String {
     format!("partition.{partition}")
-}
-
-fn number(message: &Message, header: &str) -> Option<u64> {
-    message.headers.as_ref()?.get(header)?.as_str().parse().ok()
 }

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, watch};
 use super::api::Api;
 use super::lease::Lease;
 use super::membership::Membership;
+use super::outbox_record::Fetched;
 use super::records::Records;
 use super::settings::Settings;
-use super::shared_outbox::{Fetched, OnLost, random_id};
+use super::shared_outbox::{OnLost, random_id};
 
 /// Shared by the tasks of one host.
 pub(super) struct HostContext {

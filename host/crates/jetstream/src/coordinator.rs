@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use async_nats::connection::State;
 use futures::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
@@ -30,20 +29,18 @@ const MAX_CLOSING: Duration = Duration::from_secs(2);
 
 /// The work of one host.
 pub(super) struct Coordinator {
-    bucket: Bucket,
-    context: Arc<HostContext>,
-    membership: Membership,
+    pub(super) bucket: Bucket,
+    pub(super) context: Arc<HostContext>,
+    pub(super) membership: Membership,
     /// The revision of the key of this host; 0: it is not written.
-    revision: u64,
+    pub(super) revision: u64,
     /// The key of an id that is not used any longer.
-    previous: Option<(String, u64)>,
-    /// Partitions that are given up when their attempts have ended.
-    leaving: BTreeSet<u16>,
+    pub(super) previous: Option<(String, u64)>,
     /// What the reader reads, and the partitions that its consumer has.
     assignment: watch::Sender<Assignment>,
     opened: watch::Receiver<BTreeSet<u16>>,
     /// The host claims no partition before this time.
-    claims_from: Instant,
+    pub(super) claims_from: Instant,
 }
 
 impl Coordinator {
@@ -58,7 +55,6 @@ impl Coordinator {
             context,
             revision: 0,
             previous: None,
-            leaving: BTreeSet::new(),
             assignment,
             opened,
             claims_from: Instant::now(),
@@ -69,22 +65,23 @@ impl Coordinator {
     /// sends their acknowledgements before [`Coordinator::give_up_all`].
     pub(super) async fn run(&mut self, mut closing: oneshot::Receiver<()>) {
         loop {
+            let begin = Instant::now();
             if let Err(error) = self.turn().await {
                 debug!(error = %error, "a turn of the coordinator has failed");
                 // Without a connection there is nothing to create, and the next turn is more urgent.
-                if self.context.api.client.connection_state() == State::Connected {
+                if self.context.api.is_connected() {
                     self.prepare_again().await;
                 }
             }
-            let wait = if self.leaving.is_empty() {
-                self.context.settings.lease / 3
+            let next = if self.membership.leaving().is_empty() {
+                begin + self.context.settings.lease / 3
             } else {
-                QUICK
+                Instant::now() + QUICK
             };
             tokio::select! {
                 biased;
                 _ = &mut closing => break,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(next.into()) => {}
             }
         }
         self.stop_reader();
@@ -101,6 +98,19 @@ impl Coordinator {
         if self.membership.has_lapsed(Instant::now()) {
             self.lapse();
         }
+        // The next renewal must not wait for what follows. Writes without an answer are repeated in the next turn.
+        let end = Instant::now() + self.context.settings.lease / 3;
+        if !self.renew().await? {
+            return Ok(());
+        }
+        let timed_out = |_| Err(ApiError::NoAnswer("timed out".to_owned()));
+        tokio::time::timeout_at(end.into(), self.work())
+            .await
+            .unwrap_or_else(timed_out)
+    }
+
+    /// Does what a host with a valid lease has to do.
+    async fn work(&mut self) -> Result<(), ApiError> {
         if let Some((id, revision)) = self.previous.clone() {
             self.bucket.delete(&host_key(&id), revision).await?;
             self.previous = None;
@@ -108,9 +118,6 @@ impl Coordinator {
         if self.context.is_stream_missing.swap(false, Relaxed) {
             warn!("the stream of the outbox is missing; requests that were only there are lost");
             self.prepare_again().await;
-        }
-        if !self.renew().await? {
-            return Ok(());
         }
         if self.context.is_reading.load(Relaxed) {
             self.context.records.forget_ended(Instant::now() - ACK_DOUBT);
@@ -126,42 +133,13 @@ impl Coordinator {
 
     /// Creates stream and bucket if somebody has deleted them.
     async fn prepare_again(&mut self) {
-        match start::prepare(&self.context.api, &self.context.settings).await {
-            Ok(bucket) => self.bucket = bucket,
-            Err(StreamError::Api(error)) => debug!(error = %error, "JetStream cannot be used"),
-            Err(error) => error!(error = %error, "JetStream cannot be used"),
-        }
-    }
-
-    /// Renews the lease. Returns whether it is valid.
-    async fn renew(&mut self) -> Result<bool, ApiError> {
-        let key = host_key(self.membership.id());
-        let sent = Instant::now();
-        match self.bucket.write(&key, self.revision, &self.context.node).await? {
-            Some(revision) => self.revision = revision,
-            None => {
-                // An earlier write was stored and its answer was lost, or other hosts think that this one has stopped.
-                let snapshot = self.bucket.read().await?;
-                match snapshot.hosts.get(self.membership.id()) {
-                    Some(revision) => self.revision = *revision,
-                    None => {
-                        self.lapse();
-                        // If the whole bucket was deleted, hosts that do not know it yet still deliver.
-                        self.claims_from = Instant::now() + self.context.settings.lease;
-                    }
-                }
-                return Ok(false);
-            }
-        }
-        match self.membership.renewed(sent, Instant::now()) {
-            Some(until) => {
-                self.context.lease.set(until);
-                Ok(true)
-            }
-            None => {
-                self.lapse();
-                Ok(false)
-            }
+        let prepared = start::prepare(&self.context.api, &self.context.settings);
+        // The next renewal must not wait for it. A request that was sent has its effect.
+        match tokio::time::timeout(self.context.settings.lease / 3, prepared).await {
+            Ok(Ok(bucket)) => self.bucket = bucket,
+            Ok(Err(StreamError::Api(error))) => debug!(error = %error, "JetStream cannot be used"),
+            Ok(Err(error)) => error!(error = %error, "JetStream cannot be used"),
+            Err(_) => debug!("JetStream does not answer in time"),
         }
     }
 
@@ -182,9 +160,8 @@ impl Coordinator {
                 }
                 Step::Claim { .. } if Instant::now() < self.claims_from => {}
                 Step::Claim { partition, revision } => claims.push((partition, revision)),
-                Step::GiveUp { partition } => {
-                    self.leaving.insert(partition);
-                }
+                // It is given up when its attempts have ended.
+                Step::GiveUp { .. } => {}
             }
         }
         let writes = claims.iter().map(async |(partition, revision)| {
@@ -208,21 +185,19 @@ impl Coordinator {
     /// Gives up partitions whose attempts have ended.
     async fn give_up(&mut self) -> Result<(), ApiError> {
         let records = &self.context.records;
-        for partition in self.leaving.clone() {
+        let owned = self.membership.owned();
+        for partition in self.membership.leaving().clone() {
             if !records.is_idle(partition) || self.opened.borrow().contains(&partition) {
                 continue;
             }
-            let Some(revision) = self.membership.owned().get(&partition).copied() else {
-                self.leaving.remove(&partition);
+            let Some(revision) = owned.get(&partition).copied() else {
                 continue;
             };
             // Without an answer the partition is still leaving, and the next turn tries again.
             let written = self.bucket.write(&partition_key(partition), revision, "").await?;
-            self.leaving.remove(&partition);
             if let Some(revision) = written {
                 self.membership.set_owner(partition, revision, "");
             }
-            self.context.report_lost();
         }
         Ok(())
     }
@@ -230,12 +205,15 @@ impl Coordinator {
     /// Makes the reader read the partitions that this host owns and does not give up.
     fn assign(&mut self) {
         let owned = self.membership.owned();
-        self.leaving.retain(|partition| owned.contains_key(partition));
-        let kept = owned.into_keys().filter(|partition| !self.leaving.contains(partition));
+        let leaving = self.membership.leaving();
+        let kept = owned.into_keys().filter(|partition| !leaving.contains(partition));
         let (partitions, living) = (kept.collect::<BTreeSet<u16>>(), self.membership.living());
         let records = &self.context.records;
         let before = self.assignment.borrow().partitions.clone();
         before.difference(&partitions).for_each(|number| records.close(*number));
+        if !before.is_subset(&partitions) {
+            self.context.report_lost();
+        }
         partitions.difference(&before).for_each(|number| records.open(*number));
         let is_other = partitions != before;
         if is_other {
@@ -252,23 +230,7 @@ impl Coordinator {
         });
     }
 
-    /// The lease is over: gives up all partitions, and starts anew under another id.
-    fn lapse(&mut self) {
-        self.context.lease.end();
-        self.stop_reader();
-        let membership = std::mem::replace(&mut self.membership, self.context.new_membership());
-        let host = membership.id();
-        warn!(
-            host,
-            "NATS did not confirm the lease of this host in time; other hosts deliver its partitions"
-        );
-        self.previous = Some((host.to_owned(), self.revision));
-        self.revision = 0;
-        self.context.report_lost();
-    }
-
-    fn stop_reader(&mut self) {
-        self.leaving.clear();
+    pub(super) fn stop_reader(&mut self) {
         self.assignment.send_modify(|assignment| {
             assignment.partitions.clear();
             assignment.changes += 1;

@@ -11,7 +11,7 @@
 //! **Data.** The crate knows records: bytes in a partition. `hookhost-delivery` chooses the partition ([`partition`]) and
 //! encodes requests. A record counts as stored when JetStream has acknowledged its batch. A batch is stored as a whole or
 //! not at all, so a lost connection cannot change the order of a key. Each record has an id (`Nats-Msg-Id`), with which the
-//! server recognises a batch that is sent again within [`DUPLICATE_WINDOW`].
+//! server recognises a batch that is sent again within two minutes.
 //!
 //! **Who delivers a partition.** Each host writes its key `host.ID` every third of the lease ([`Settings::lease`]). A key
 //! that did not change for a whole lease, by the clock of the host that watches it, is deleted: the write names the last
@@ -28,6 +28,9 @@
 //! Pinned clients of priority groups are not used: a new pinned client gets new messages before the unacknowledged ones of
 //! the previous client, which breaks the order.
 //!
+//! **Dead letters.** A request that a host has given up becomes a message of the stream `NAME-dead-letters`
+//! ([`SharedDeadLetters`]), and leaves the outbox afterwards. All hosts see the letters of all.
+//!
 //! **Losses of the connection.** The reader then creates its consumer anew, and skips records that it has handed over
 //! already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
 //!
@@ -40,19 +43,25 @@ mod client;
 mod consumer;
 mod context;
 mod coordinator;
+mod dead_letter_writer;
+mod dead_letters;
 mod lease;
 mod membership;
+mod outbox_record;
+mod pages;
 mod partition;
 mod publish;
 mod reader;
 mod records;
+mod renewal;
 mod settings;
 mod shared_outbox;
 mod start;
 mod stream;
 
+pub use dead_letters::{FIRST_SHARED_LETTER, LetterEnd, LetterEnded, NewestLetters, SharedDeadLetters};
+pub use outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
 pub use partition::partition;
-pub use settings::{Credentials, Settings, TlsSettings};
-pub use shared_outbox::{AppendError, Closed, Fetched, NewRecord, ReadError, SharedOutbox};
+pub use settings::{Credentials, LetterLimits, Settings, TlsSettings};
+pub use shared_outbox::SharedOutbox;
 pub use start::{StartError, WhenUnreachable};
-pub use stream::DUPLICATE_WINDOW;

@@ -119,6 +119,11 @@ impl Membership {
         self.others.remove(host);
     }
 
+    /// Returns own partitions that are being given up, until a write to their keys is known.
+    pub(super) fn leaving(&self) -> &BTreeSet<u16> {
+        &self.leaving
+    }
+
     /// Returns the ids of the hosts that live, with this one.
     pub(super) fn living(&self) -> BTreeSet<String> {
         self.others.keys().chain([&self.id]).cloned().collect()

@@ -176,6 +176,34 @@ fn the_partitions_of_a_host_that_stops_are_taken_over_after_a_lease() {
 }
 
 #[test]
+fn with_the_default_lease_a_killed_host_is_replaced_within_five_seconds() {
+    assert_eq!(super::super::settings::Settings::default().lease, LEASE);
+    let turn = LEASE / 3;
+    for tenths in 0..10 {
+        // When the turns of the other host are, compared with those of the killed one.
+        let phase = turn / 10 * tenths;
+        let (mut bucket, start) = (Bucket::default(), Instant::now());
+        let (mut killed, mut other) = (Host::new("a", 8), Host::new("b", 8));
+        for number in 0..4 {
+            killed.turn(&mut bucket, start + turn * number, true);
+            other.turn(&mut bucket, start + turn * number + phase, true);
+        }
+        let kill = start + turn * 3;
+        assert_eq!(killed.delivers(kill).len(), 4);
+        let replaced = (4..).map(|number| start + turn * number + phase).find(|now| {
+            // The coordinator claims partitions right after the turn that removes the key of their owner.
+            (0..2).for_each(|_| other.turn(&mut bucket, *now, true));
+            other.delivers(*now).len() == 8
+        });
+        let time = replaced.unwrap() - kill;
+        assert!(
+            time <= LEASE + turn && time < Duration::from_secs(5),
+            "{phase:?}: {time:?}"
+        );
+    }
+}
+
+#[test]
 fn a_renewal_that_is_confirmed_after_the_end_of_the_lease_does_not_revive_it() {
     let start = Instant::now();
     let mut membership = Membership::new("a".to_owned(), 1, LEASE);

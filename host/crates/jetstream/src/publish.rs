@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::connection::State;
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::api::{Api, ApiError, code};
-use super::shared_outbox::{AppendError, Closed, NewRecord};
+use super::outbox_record::{AppendError, Closed, OutboxRecord};
 
 /// Records in one batch. The server accepts 1,000.
 const MAX_BATCH: usize = 500;
@@ -42,7 +41,11 @@ impl StreamPublisher {
     /// # Errors
     ///
     /// [`Closed`] if `closing` becomes true before; a part of the records may be stored then.
-    pub(super) async fn store(&self, records: &[NewRecord], mut closing: watch::Receiver<bool>) -> Result<(), Closed> {
+    pub(super) async fn store(
+        &self,
+        records: &[OutboxRecord],
+        mut closing: watch::Receiver<bool>,
+    ) -> Result<(), Closed> {
         for batch in batches(records) {
             let first = self.next.fetch_add(batch.len() as u64, Relaxed);
             tokio::select! {
@@ -60,7 +63,7 @@ impl StreamPublisher {
     /// # Errors
     ///
     /// [`AppendError::Unavailable`]. Those of the batch that has failed may be stored, too.
-    pub(super) async fn try_store(&self, records: &[NewRecord]) -> Result<(), AppendError> {
+    pub(super) async fn try_store(&self, records: &[OutboxRecord]) -> Result<(), AppendError> {
         let mut stored = 0;
         for batch in batches(records) {
             let first = self.next.fetch_add(batch.len() as u64, Relaxed);
@@ -72,6 +75,25 @@ impl StreamPublisher {
             stored += batch.len();
         }
         Ok(())
+    }
+
+    /// Stores one record, unless a record with this id was stored before.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Unavailable`]. The record may be stored, too.
+    pub(super) async fn try_store_once(&self, record: &OutboxRecord, id: &str) -> Result<(), AppendError> {
+        let sent = async {
+            self.check_usable()?;
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Msg-Id", id);
+            let stored = self.api.publish(self.subject(record), headers, record.bytes.clone());
+            stored.await.map(drop)
+        };
+        sent.await.map_err(|error: ApiError| AppendError::Unavailable {
+            stored: 0,
+            error: error.to_string(),
+        })
     }
 
     /// Waits until records can be stored.
@@ -88,7 +110,7 @@ impl StreamPublisher {
         }
     }
 
-    async fn store_batch(&self, batch: &[NewRecord], first: u64) {
+    async fn store_batch(&self, batch: &[OutboxRecord], first: u64) {
         let (mut failures, mut report) = (0_u32, Instant::now());
         loop {
             match self.send(batch, first).await {
@@ -109,14 +131,8 @@ impl StreamPublisher {
     }
 
     /// Sends a batch once. All of it is stored, or nothing.
-    async fn send(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
-        if !*self.ready.borrow() {
-            return Err(ApiError::NoAnswer("the stream could not be checked yet".to_owned()));
-        }
-        // The client would keep the batch, and send it when it is connected again.
-        if self.api.client.connection_state() != State::Connected {
-            return Err(ApiError::NoAnswer("there is no connection".to_owned()));
-        }
+    async fn send(&self, batch: &[OutboxRecord], first: u64) -> Result<(), ApiError> {
+        self.check_usable()?;
         match self.publish(batch, first).await {
             // An earlier attempt was stored, and its answer was lost.
             Err(error) if error.code() == Some(code::BATCH_IS_STORED) => Ok(()),
@@ -124,7 +140,22 @@ impl StreamPublisher {
         }
     }
 
-    async fn publish(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
+    fn check_usable(&self) -> Result<(), ApiError> {
+        if !*self.ready.borrow() {
+            return Err(ApiError::NoAnswer("the stream could not be checked yet".to_owned()));
+        }
+        // The client would keep the records, and send them when it is connected again.
+        if !self.api.is_connected() {
+            return Err(ApiError::NoAnswer("there is no connection".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn subject(&self, record: &OutboxRecord) -> String {
+        format!("{}.{}", self.stream, record.partition)
+    }
+
+    async fn publish(&self, batch: &[OutboxRecord], first: u64) -> Result<(), ApiError> {
         let attempt = self.next.fetch_add(1, Relaxed);
         let batch_id = (batch.len() > 1).then(|| format!("{}-{attempt}", self.id));
         for (record, number) in batch.iter().zip(1_usize..) {
@@ -134,7 +165,7 @@ impl StreamPublisher {
                 headers.insert("Nats-Batch-Id", &**id);
                 headers.insert("Nats-Batch-Sequence", number.to_string());
             }
-            let subject = format!("{}.{}", self.stream, record.partition);
+            let subject = self.subject(record);
             if number < batch.len() {
                 let sent = self
                     .api
@@ -155,10 +186,10 @@ impl StreamPublisher {
 }
 
 /// Divides records into batches, in order.
-fn batches(mut records: &[NewRecord]) -> impl Iterator<Item = &[NewRecord]> {
+fn batches(mut records: &[OutboxRecord]) -> impl Iterator<Item = &[OutboxRecord]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |record: &&NewRecord| {
+        let fits = |record: &&OutboxRecord| {
             bytes += record.bytes.len();
             bytes <= MAX_BATCH_BYTES
         };
@@ -175,8 +206,8 @@ mod tests {
 
     #[test]
     fn batches_are_limited_in_number_and_bytes() {
-        let records = |sizes: &[usize]| -> Vec<NewRecord> {
-            let record = |size: &usize| NewRecord {
+        let records = |sizes: &[usize]| -> Vec<OutboxRecord> {
+            let record = |size: &usize| OutboxRecord {
                 partition: 0,
                 bytes: vec![0; *size].into(),
             };

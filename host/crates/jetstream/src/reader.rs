@@ -16,8 +16,8 @@ use tracing::{debug, warn};
 use super::api::{ApiError, code};
 use super::consumer::{self, ReadRecord, Session};
 use super::context::HostContext;
+use super::outbox_record::Fetched;
 use super::records::Delivered;
-use super::shared_outbox::Fetched;
 
 /// The wait before a consumer is created again.
 const RETRY: Duration = Duration::from_millis(200);

@@ -20,10 +20,23 @@ pub struct Settings {
     pub max_age: Option<Duration>,
     /// After this time without a sign of life, other hosts deliver the partitions of a host.
     pub lease: Duration,
+    /// Limits of the dead letters.
+    pub dead_letters: LetterLimits,
     /// How the host authenticates.
     pub credentials: Credentials,
     /// TLS for `tls://` URLs, and for servers that require it.
     pub tls: TlsSettings,
+}
+
+/// Limits of the dead letters of all hosts. At a limit the server drops the oldest ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LetterLimits {
+    /// Maximum number of letters.
+    pub records: u64,
+    /// Maximum bytes of the letters.
+    pub bytes: u64,
+    /// Maximum age of a letter; `None` for no limit.
+    pub age: Option<Duration>,
 }
 
 /// How the host authenticates.
@@ -76,6 +89,11 @@ impl Default for Settings {
             max_bytes: 10 << 30,
             max_age: None,
             lease: Duration::from_secs(3),
+            dead_letters: LetterLimits {
+                records: 10_000,
+                bytes: 64 << 20,
+                age: Some(Duration::from_secs(30 * 24 * 3600)),
+            },
             credentials: Credentials::None,
             tls: TlsSettings::default(),
         }

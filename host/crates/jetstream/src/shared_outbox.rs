@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use async_nats::Subject;
 use bytes::Bytes;
-use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::api::Api;
 use super::context::HostContext;
+use super::dead_letters::SharedDeadLetters;
 use super::lease::Lease;
+use super::outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
 use super::publish::StreamPublisher;
 use super::records::{self, Records};
 use super::settings::Settings;
-use super::start::{self, OutboxThread, StartError, WhenUnreachable};
+use super::start::{self, OutboxThread, Queues, StartError, WhenUnreachable};
 use super::stream;
 
 /// Batches of records that wait between readers and delivery.
@@ -26,46 +27,8 @@ const FEED_BATCHES: usize = 16;
 /// Room for the headers of a record.
 const MAX_RECORD_HEADER_BYTES: usize = 1024;
 
-/// A record to store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRecord {
-    /// Its partition: see [`partition`](super::partition).
-    pub partition: u16,
-    /// Its content, at most [`SharedOutbox::max_record_bytes`].
-    pub bytes: Bytes,
-}
-
-/// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
-pub type Fetched = Vec<(u64, Bytes)>;
-
 /// What is called when this host has given up records.
 pub(super) type OnLost = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
-
-/// The outbox accepts no more records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the shared outbox is closed")]
-pub struct Closed;
-
-/// Records could not be stored.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AppendError {
-    /// The outbox accepts no more records.
-    #[error("the shared outbox is closed")]
-    Closed,
-    /// NATS cannot be reached, or refuses them.
-    #[error("{error}")]
-    Unavailable {
-        /// This many of the records are stored, the first ones. Some of the others may be stored, too.
-        stored: usize,
-        /// Why the others are not.
-        error: String,
-    },
-}
-
-/// A record cannot be read now.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct ReadError(String);
 
 /// Requests that several hosts share. Clones are handles of the same outbox.
 #[derive(Clone)]
@@ -82,6 +45,7 @@ struct Inner {
     /// True: `append` returns an error.
     closing: watch::Sender<bool>,
     on_lost: OnLost,
+    dead_letters: SharedDeadLetters,
     feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
     thread: Mutex<Option<OutboxThread>>,
 }
@@ -131,7 +95,23 @@ impl SharedOutbox {
             on_lost: Arc::clone(&on_lost),
         };
         let handle = runtime.handle().clone();
-        let thread = start::start_thread(runtime, context, bucket, ready, to_acknowledge)?;
+        let (letters, waiting_letters) = mpsc::unbounded_channel();
+        let closing = watch::Sender::new(false);
+        let dead_letters = SharedDeadLetters {
+            runtime: handle.clone(),
+            api: api.clone(),
+            stream: stream::dead_letters_name(settings).into(),
+            waiting: letters,
+            count: watch::Sender::new(0),
+            closing: closing.subscribe(),
+            usage: Arc::default(),
+        };
+        let queues = Queues {
+            acks: to_acknowledge,
+            letters: waiting_letters,
+            letter_count: dead_letters.count.clone(),
+        };
+        let thread = start::start_thread(runtime, context, bucket, ready, queues)?;
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
             api,
@@ -140,8 +120,9 @@ impl SharedOutbox {
             records,
             lease,
             acks,
-            closing: watch::Sender::new(false),
+            closing,
             on_lost,
+            dead_letters,
             feed: Mutex::new(Some(fetched)),
             thread: Mutex::new(Some(thread)),
         })))
@@ -179,7 +160,7 @@ impl SharedOutbox {
     /// # Errors
     ///
     /// [`Closed`] after [`SharedOutbox::close_intake`]; a part of the records may be stored then.
-    pub fn append(&self, records: &[NewRecord]) -> Result<(), Closed> {
+    pub fn append(&self, records: &[OutboxRecord]) -> Result<(), Closed> {
         self.0
             .runtime
             .block_on(self.0.publisher.store(records, self.0.closing.subscribe()))
@@ -191,11 +172,29 @@ impl SharedOutbox {
     /// # Errors
     ///
     /// [`AppendError`].
-    pub fn try_append(&self, records: &[NewRecord]) -> Result<(), AppendError> {
+    pub fn try_append(&self, records: &[OutboxRecord]) -> Result<(), AppendError> {
         if *self.0.closing.borrow() {
             return Err(AppendError::Closed);
         }
         self.0.runtime.block_on(self.0.publisher.try_store(records))
+    }
+
+    /// Tries to store a record once, however many hosts try it: within two minutes the server recognises `id`. Blocks the
+    /// calling thread for a few seconds at most. Never call it from an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub fn try_append_once(&self, record: &OutboxRecord, id: &str) -> Result<(), AppendError> {
+        if *self.0.closing.borrow() {
+            return Err(AppendError::Closed);
+        }
+        self.0.runtime.block_on(self.0.publisher.try_store_once(record, id))
+    }
+
+    /// The dead letters of all hosts.
+    pub fn dead_letters(&self) -> &SharedDeadLetters {
+        &self.0.dead_letters
     }
 
     /// The records that this host delivers. `Some` for the first call.
@@ -203,7 +202,7 @@ impl SharedOutbox {
         self.0.feed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Sets what is called when other hosts deliver records of this host from now on, so that [`SharedOutbox::holds`] is
+    /// Sets what is called when other hosts deliver records of this host from now on, so that [`SharedOutbox::delivers`] is
     /// false for them. It must not block. Only the first call has an effect.
     pub fn set_on_lost(&self, on_lost: impl Fn() + Send + Sync + 'static) {
         self.0.on_lost.set(Box::new(on_lost)).ok();
@@ -216,8 +215,8 @@ impl SharedOutbox {
     }
 
     /// Returns whether this host still delivers a record.
-    pub fn holds(&self, number: u64) -> bool {
-        self.0.lease.is_valid(Instant::now()) && self.0.records.holds(number)
+    pub fn delivers(&self, number: u64) -> bool {
+        self.0.lease.is_valid(Instant::now()) && self.0.records.is_pending(number)
     }
 
     /// Reads a record again. Returns `None` if it is not in the stream. Works in every tokio runtime with timers.
@@ -229,7 +228,7 @@ impl SharedOutbox {
         let sequence = records::sequence(number);
         stream::read(&self.0.api, &self.0.publisher.stream, sequence)
             .await
-            .map_err(|error| ReadError(error.to_string()))
+            .map_err(ReadError::of)
     }
 
     /// The attempt has failed and is followed by another one.
@@ -250,6 +249,15 @@ impl SharedOutbox {
         self.0.closing.send_replace(true);
         self.0.lease.end();
         (0..self.0.partitions).for_each(|partition| self.0.records.close(partition));
+    }
+
+    /// Gives up all partitions soon, because this host can deliver no more. Does not block.
+    pub fn give_up(&self) {
+        self.close_intake();
+        let mut thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = &mut *thread {
+            thread.begin_stop();
+        }
     }
 
     /// Gives up all partitions and ends the thread. Blocks the calling thread for a few seconds at most.

@@ -16,6 +16,8 @@ use super::bucket::Bucket;
 use super::client;
 use super::context::HostContext;
 use super::coordinator::Coordinator;
+use super::dead_letter_writer;
+use super::dead_letters::WaitingLetter;
 use super::settings::Settings;
 use super::stream::{self, StreamError};
 
@@ -61,17 +63,35 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// What the thread takes from other threads.
+pub(super) struct Queues {
+    /// Where acknowledgements go.
+    pub(super) acks: mpsc::UnboundedReceiver<Subject>,
+    /// Dead letters to store.
+    pub(super) letters: mpsc::UnboundedReceiver<WaitingLetter>,
+    /// How many of them wait.
+    pub(super) letter_count: watch::Sender<usize>,
+}
+
 /// The running thread.
 pub(super) struct OutboxThread {
-    close: oneshot::Sender<()>,
+    /// `None`: the thread ends.
+    close: Option<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
 }
 
 impl OutboxThread {
+    /// Makes the thread give up all partitions and end. Does not block.
+    pub(super) fn begin_stop(&mut self) {
+        if let Some(close) = self.close.take() {
+            // A thread that has ended needs no signal.
+            close.send(()).ok();
+        }
+    }
+
     /// Ends the thread, and waits for its end. An error means that it has panicked.
-    pub(super) fn stop(self) -> thread::Result<()> {
-        // A thread that has ended needs no signal.
-        self.close.send(()).ok();
+    pub(super) fn stop(mut self) -> thread::Result<()> {
+        self.begin_stop();
         self.thread.join()
     }
 }
@@ -109,13 +129,14 @@ pub(super) async fn connect(
     }
 }
 
-/// Creates or checks stream and bucket.
+/// Creates or checks streams and bucket.
 ///
 /// # Errors
 ///
 /// [`StreamError`].
 pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, StreamError> {
     stream::prepare(api, settings).await?;
+    stream::prepare_dead_letters(api, settings).await?;
     Ok(Bucket::prepare(api, settings).await?)
 }
 
@@ -152,20 +173,23 @@ pub(super) fn start_thread(
     context: HostContext,
     bucket: Option<Bucket>,
     ready: watch::Sender<bool>,
-    acks: mpsc::UnboundedReceiver<Subject>,
+    queues: Queues,
 ) -> Result<OutboxThread, StartError> {
     let (close, closed) = oneshot::channel();
     let thread = thread::Builder::new().name("shared-outbox".to_owned());
-    let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, acks, closed)));
+    let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, queues, closed)));
     let thread = thread.map_err(StartError::Thread)?;
-    Ok(OutboxThread { close, thread })
+    Ok(OutboxThread {
+        close: Some(close),
+        thread,
+    })
 }
 
 async fn run(
     context: HostContext,
     bucket: Option<Bucket>,
     ready: watch::Sender<bool>,
-    mut acks: mpsc::UnboundedReceiver<Subject>,
+    queues: Queues,
     mut closed: oneshot::Receiver<()>,
 ) {
     let api = context.api.clone();
@@ -178,7 +202,14 @@ async fn run(
         },
     };
     ready.send_replace(true);
-    let mut coordinator = Coordinator::new(bucket, Arc::new(context));
+    let Queues {
+        mut acks,
+        letters,
+        letter_count,
+    } = queues;
+    let context = Arc::new(context);
+    tokio::spawn(dead_letter_writer::write(Arc::clone(&context), letters, letter_count));
+    let mut coordinator = Coordinator::new(bucket, context);
     let client = api.client;
     let acknowledge = async {
         while let Some(reply) = acks.recv().await {

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use super::api::{Api, ApiError, code};
-use super::settings::Settings;
+use super::dead_letters::FIRST_SHARED_LETTER;
+use super::settings::{LetterLimits, Settings};
 
-/// How long the server recognises a record that is sent again.
-pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// How long the server recognises a record that is sent again, unless records live shorter.
+pub(super) const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
 /// The key of the stream's metadata with the number of partitions.
 const PARTITIONS: &str = "hookhost-partitions";
 
-/// Returns the configuration of the stream.
+/// Returns the configuration of the stream of requests.
 fn configuration(settings: &Settings) -> Value {
     json!({
         "name": settings.name,
@@ -27,11 +28,39 @@ fn configuration(settings: &Settings) -> Value {
         "max_bytes": settings.max_bytes,
         "max_age": nanos(settings.max_age.unwrap_or_default()),
         "discard": "new",
-        "duplicate_window": nanos(DUPLICATE_WINDOW),
+        "duplicate_window": nanos(duplicate_window(settings.max_age)),
         "allow_atomic": true,
         "allow_direct": true,
         "metadata": { PARTITIONS: settings.partitions.to_string() },
     })
+}
+
+/// Returns the configuration of the stream of dead letters. At a limit the server drops the oldest ones.
+fn dead_letters_configuration(settings: &Settings) -> Value {
+    let LetterLimits { records, bytes, age } = settings.dead_letters;
+    json!({
+        "name": dead_letters_name(settings),
+        "subjects": [dead_letters_name(settings)],
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": settings.replicas,
+        "max_msgs": records,
+        "max_bytes": bytes,
+        "max_age": nanos(age.unwrap_or_default()),
+        "discard": "old",
+        "duplicate_window": nanos(duplicate_window(age)),
+        "allow_direct": true,
+    })
+}
+
+/// The name of the stream of dead letters, which is its only subject.
+pub(super) fn dead_letters_name(settings: &Settings) -> String {
+    format!("{}-dead-letters", settings.name)
+}
+
+/// NATS refuses a window that is longer than the age of records.
+fn duplicate_window(max_age: Option<Duration>) -> Duration {
+    max_age.map_or(DUPLICATE_WINDOW, |age| age.min(DUPLICATE_WINDOW))
 }
 
 /// The sequence of the first record of a stream that is created at this time: above those of an earlier stream of this name.
@@ -50,6 +79,7 @@ fn differences(wanted: &Value, found: &Value) -> String {
         "/retention",
         "/storage",
         "/num_replicas",
+        "/max_msgs",
         "/max_bytes",
         "/max_age",
         "/discard",
@@ -58,7 +88,8 @@ fn differences(wanted: &Value, found: &Value) -> String {
         "/allow_direct",
         "/metadata/hookhost-partitions",
     ];
-    let differing = paths.iter().filter(|path| at(wanted, path) != at(found, path));
+    let is_other = |path: &&&str| wanted.pointer(path).is_some() && at(wanted, path) != at(found, path);
+    let differing = paths.iter().filter(is_other);
     let texts: Vec<String> = differing
         .map(|path| {
             let name = path.trim_start_matches("/metadata").trim_start_matches('/');
@@ -68,24 +99,39 @@ fn differences(wanted: &Value, found: &Value) -> String {
     texts.join("; ")
 }
 
-/// Creates the stream if it does not exist.
+/// Creates the stream of requests if it does not exist.
 ///
 /// # Errors
 ///
 /// [`StreamError`].
 pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), StreamError> {
-    let name = &settings.name;
-    let wanted = configuration(settings);
+    prepare_stream(api, configuration(settings), first_sequence(SystemTime::now())).await
+}
+
+/// Creates the stream of dead letters if it does not exist.
+///
+/// # Errors
+///
+/// [`StreamError`].
+pub(super) async fn prepare_dead_letters(api: &Api, settings: &Settings) -> Result<(), StreamError> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let first = now.unwrap_or_default().as_secs().max(FIRST_SHARED_LETTER);
+    prepare_stream(api, dead_letters_configuration(settings), first).await
+}
+
+/// Creates a stream if it does not exist; `first` is then the sequence of its first message.
+async fn prepare_stream(api: &Api, wanted: Value, first: u64) -> Result<(), StreamError> {
+    let name = wanted.get("name").and_then(Value::as_str).unwrap_or_default();
     let found = match api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await {
         Ok(info) => info,
         Err(error) if error.code() == Some(code::NO_STREAM) => {
             let mut new = wanted.clone();
             if let Some(new) = new.as_object_mut() {
-                new.insert("first_seq".to_owned(), first_sequence(SystemTime::now()).into());
+                new.insert("first_seq".to_owned(), first.into());
             }
             match api.ask(&format!("STREAM.CREATE.{name}"), &new).await {
                 Ok(created) => {
-                    info!(stream = name, "the stream of the outbox is created");
+                    info!(stream = name, "a stream of NATS is created");
                     created
                 }
                 // Another host was faster.
@@ -102,7 +148,7 @@ pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), Stream
         Ok(())
     } else {
         Err(StreamError::Form {
-            stream: name.clone(),
+            stream: name.to_owned(),
             differences,
         })
     }
@@ -188,5 +234,29 @@ mod tests {
             "retention is \"limits\", not \"workqueue\"; max_bytes is -1, not 10737418240; allow_atomic is null, not \
              true; hookhost-partitions is \"8\", not \"64\""
         );
+    }
+
+    #[test]
+    fn a_stream_of_dead_letters_has_limits_and_differs_in_them() {
+        let mut settings = Settings::default();
+        settings.dead_letters.age = Some(Duration::from_secs(60));
+        let wanted = dead_letters_configuration(&settings);
+        assert_eq!(
+            (
+                &wanted["max_msgs"],
+                &wanted["max_bytes"],
+                &wanted["max_age"],
+                &wanted["duplicate_window"]
+            ),
+            (
+                &json!(10_000),
+                &json!(64 << 20),
+                &json!(60_000_000_000_u64),
+                &json!(60_000_000_000_u64)
+            )
+        );
+        let mut found = wanted.clone();
+        found["max_msgs"] = json!(5);
+        assert_eq!(differences(&wanted, &found), "max_msgs is 5, not 10000");
     }
 }

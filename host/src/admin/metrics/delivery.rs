@@ -32,6 +32,11 @@ pub(super) fn delivery(out: &mut Families<'_>, status: &HostStatus) -> fmt::Resu
     let help = "Age of the oldest event with a request that waits; 0 if none waits";
     out.gauge("outbox_age", help, Some(&Unit::Seconds))
         .float(&[], oldest.map_or(0.0, |oldest| age(oldest, status.at)))?;
+    let (requests, bytes) = status.waiting_for_nats;
+    let help = "Requests that wait in the data folder until NATS can be used, and are not accepted yet";
+    out.gauge("nats_waiting_requests", help, None).int(&[], int(requests))?;
+    out.gauge("nats_waiting", "Bytes of these requests", Some(&Unit::Bytes))
+        .int(&[], int(bytes))?;
     out.counter("delivered_requests", "Requests that their receivers accepted")
         .count(&[], counters.delivered)?;
     out.counter(

@@ -15,6 +15,8 @@ pub struct Destinations {
     pub all: DestinationCounts,
     /// Destinations that have got a request since the start, by name and URL.
     pub destinations: Vec<Destination>,
+    /// Requests that wait in the data folder until NATS can be used, and are not accepted yet.
+    pub waiting_for_nats: Waiting,
     /// The dead letters of all destinations.
     pub dead_letters: DeadLetterCounts,
 }

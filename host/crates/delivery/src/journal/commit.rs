@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookhost_contract::Ticket;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
+use super::super::compaction::compact;
 use super::{Journal, Sync, wait_timeout};
 
 /// How long a change waits with [`Sync::Interval`], so that a commit contains the changes of this time.
@@ -19,12 +20,6 @@ const REMOVAL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A file that is smaller is not compacted.
-const MIN_COMPACTED_BYTES: u64 = 64 << 20;
-
-/// A file is compacted when its requests have at most this part of its size.
-const MAX_COMPACTED_PART: u64 = 8;
 
 /// How often the size of the file is checked.
 const COMPACTION_INTERVAL: Duration = Duration::from_secs(10);
@@ -43,7 +38,7 @@ impl Journal {
                 if pending.is_restored && Instant::now() >= compaction {
                     compaction = Instant::now() + COMPACTION_INTERVAL;
                     drop(pending);
-                    self.compact();
+                    compact(&self.store, self.capacity.taken().1);
                     pending = self.lock();
                     continue;
                 }
@@ -99,26 +94,6 @@ impl Journal {
                         return;
                     }
                 }
-            }
-        }
-    }
-
-    /// Returns the space of the file to the file system if most of it is free.
-    fn compact(&self) {
-        let (before, live) = (self.store.file_bytes(), self.capacity.taken().1 as u64);
-        if before < MIN_COMPACTED_BYTES || live > before / MAX_COMPACTED_PART {
-            return;
-        }
-        let start = Instant::now();
-        match self.store.compact() {
-            Ok(true) => {
-                let (after, time) = (self.store.file_bytes(), start.elapsed());
-                debug!(before, after, ?time, "the file of the outbox is compacted");
-            }
-            Ok(false) => {}
-            Err(error) => {
-                let error = hookhost_settings::error_line(&error);
-                error!(error, "the file of the outbox cannot be compacted");
             }
         }
     }

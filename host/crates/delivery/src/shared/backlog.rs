@@ -14,6 +14,7 @@ use hookhost_settings::error_line;
 use tracing::{error, info, warn};
 
 use super::super::capacity::Capacity;
+use super::super::compaction::compact;
 use super::super::outbox::OutboxClosed;
 
 /// How many records are read and moved at once.
@@ -21,9 +22,6 @@ const CHUNK: usize = 500;
 
 /// The wait before a file that cannot be used is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A file that is smaller is not compacted.
-const MIN_COMPACTED_BYTES: u64 = 64 << 20;
 
 /// A record to keep, with what waits for it.
 pub(super) struct Waiting {
@@ -45,13 +43,13 @@ pub(super) struct Backlog {
     store: Store,
     /// Limits the bytes of the records.
     capacity: Capacity,
-    state: Mutex<State>,
+    state: Mutex<BacklogState>,
     /// Wakes the thread that moves records.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct BacklogState {
     /// The records from this number on were not moved yet.
     first: u64,
     /// The number of the next record.
@@ -79,9 +77,9 @@ impl Backlog {
         if count > 0 {
             info!(requests = count, "requests of the data folder go to the shared outbox");
         }
-        let state = State {
+        let state = BacklogState {
             next: store.next_number(),
-            ..State::default()
+            ..BacklogState::default()
         };
         Ok(Backlog {
             store,
@@ -97,9 +95,9 @@ impl Backlog {
         state.first == state.next
     }
 
-    /// Returns how many requests wait.
-    pub(super) fn len(&self) -> usize {
-        self.capacity.taken().0
+    /// Returns how many requests wait, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.capacity.taken()
     }
 
     /// Adds records in this order. Blocks while the backlog is full. `reason` says why they cannot go to NATS.
@@ -108,6 +106,9 @@ impl Backlog {
     ///
     /// [`PutError`].
     pub(super) fn put(&self, waiting: Vec<Waiting>, reason: Option<&str>) -> Result<(), PutError> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let bytes = waiting.iter().map(|record| record.bytes.len()).sum();
         let acquired = self.capacity.acquire(waiting.len(), bytes);
         acquired.map_err(|OutboxClosed| PutError::Closed)?;
@@ -193,17 +194,7 @@ impl Backlog {
         self.capacity.release(chunk.len(), bytes_of(chunk));
         if is_empty {
             info!("no requests wait in the data folder anymore");
-            self.compact();
-        }
-    }
-
-    /// Returns the space of the file to the file system.
-    fn compact(&self) {
-        if self.store.file_bytes() >= MIN_COMPACTED_BYTES
-            && let Err(error) = self.store.compact()
-        {
-            let error = error_line(&error);
-            error!(error, "the file of the outbox cannot be compacted");
+            compact(&self.store, 0);
         }
     }
 
@@ -219,7 +210,7 @@ impl Backlog {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BacklogState> {
         // No code of this file panics between two changes that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

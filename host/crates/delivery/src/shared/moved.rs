@@ -14,8 +14,13 @@ impl SenderState {
 
     /// Returns whether another host delivers a request.
     pub(in super::super) fn is_moved(&self, item: &Item) -> bool {
-        match (&self.shared, item.record()) {
-            (Some(shared), Some(record)) => !shared.holds(record),
+        self.is_record_moved(item.record())
+    }
+
+    /// The same for the number of a record.
+    pub(in super::super) fn is_record_moved(&self, record: Option<u64>) -> bool {
+        match (&self.shared, record) {
+            (Some(shared), Some(record)) => !shared.delivers(record),
             _ => false,
         }
     }

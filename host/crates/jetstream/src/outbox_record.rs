@@ -1,0 +1,50 @@
+//! Records that are stored and read, and why that fails.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::api::ApiError;
+
+/// A record to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRecord {
+    /// Its partition: see [`partition`](super::partition()).
+    pub partition: u16,
+    /// Its content, at most [`SharedOutbox::max_record_bytes`](super::SharedOutbox::max_record_bytes).
+    pub bytes: Bytes,
+}
+
+/// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
+pub type Fetched = Vec<(u64, Bytes)>;
+
+/// The outbox accepts no more records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the shared outbox is closed")]
+pub struct Closed;
+
+/// Records could not be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// The outbox accepts no more records.
+    #[error("the shared outbox is closed")]
+    Closed,
+    /// NATS cannot be reached, or refuses them.
+    #[error("{error}")]
+    Unavailable {
+        /// This many of the records are stored, the first ones. Some of the others may be stored, too.
+        stored: usize,
+        /// Why the others are not.
+        error: String,
+    },
+}
+
+/// A record cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ReadError(String);
+
+impl ReadError {
+    pub(super) fn of(error: ApiError) -> ReadError {
+        ReadError(error.to_string())
+    }
+}
