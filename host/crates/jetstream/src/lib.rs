@@ -48,6 +48,8 @@ mod reader;
 mod records;
 mod settings;
 mod shared_outbox;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod stream;
 
