@@ -156,7 +156,7 @@ fn print_backlogs(cli: &Cli, start: Instant) {
                 );
                 let drained = result
                     .drained
-                    .map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
+                    .map_or("over 600 s".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
                 println!(
                     "{name:<30} {hosts:>5} {:>5.0}% {rate:>10.0} {:>12.0} {drained:>14}",
                     load * 100.0,
