@@ -10,6 +10,7 @@ use serde_json::json;
 use super::api::{Api, ApiError, TIMEOUT, code};
 use super::membership::Snapshot;
 use super::settings::Settings;
+use super::sharing_host::SharingHost;
 
 /// How long the server keeps the mark of a deleted key. Longer than a host can be paused and then write with an old revision
 /// that would match again: it cannot, because a missing key has no revision.
@@ -29,7 +30,8 @@ impl Bucket {
     ///
     /// [`ApiError`].
     pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, ApiError> {
-        let name = format!("{}-hosts", settings.name);
+        let bucket = Bucket::of(api, settings);
+        let name = &bucket.name;
         let configuration = json!({
             "name": format!("KV_{name}"),
             "subjects": [format!("$KV.{name}.>")],
@@ -48,7 +50,15 @@ impl Bucket {
             Err(error) if error.code() == Some(code::OTHER_STREAM) => {}
             Err(error) => return Err(error),
         }
-        Ok(Bucket { api: api.clone(), name })
+        Ok(bucket)
+    }
+
+    /// The bucket of these settings, which may not exist.
+    pub(super) fn of(api: &Api, settings: &Settings) -> Bucket {
+        Bucket {
+            api: api.clone(),
+            name: format!("{}-hosts", settings.name),
+        }
     }
 
     /// Writes a key whose last revision is `revision`; 0: it does not exist. Returns the new revision, or `None` if the key
@@ -98,6 +108,30 @@ impl Bucket {
     ///
     /// [`ApiError`].
     pub(super) async fn read(&self) -> Result<Snapshot, ApiError> {
+        let (messages, last) = self.messages().await?;
+        Ok(self.snapshot(&messages, last))
+    }
+
+    /// Reads the hosts with the values of their keys.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`].
+    pub(super) async fn hosts(&self) -> Result<Vec<SharingHost>, ApiError> {
+        let (messages, last) = self.messages().await?;
+        let snapshot = self.snapshot(&messages, last);
+        let values = messages.iter().filter_map(|message| {
+            let Some(("host", id)) = self.key(message) else {
+                return None;
+            };
+            let is_written = snapshot.hosts.contains_key(id);
+            is_written.then(|| SharingHost::new(id, &snapshot, message.payload.clone()))
+        });
+        Ok(values.collect())
+    }
+
+    /// Reads the last message of each key, and the last revision in the bucket.
+    async fn messages(&self) -> Result<(Vec<Message>, Option<u64>), ApiError> {
         let no_answer = |text: &str| ApiError::NoAnswer(text.to_owned());
         let client = &self.api.client;
         let inbox = client.new_inbox();
@@ -109,17 +143,14 @@ impl Bucket {
         let subject = format!("$JS.API.DIRECT.GET.KV_{}", self.name);
         let sent = client.publish_with_reply(subject, inbox, question.into()).await;
         sent.map_err(|error| no_answer(&error.to_string()))?;
-        let mut snapshot = Snapshot::default();
+        let mut messages = Vec::new();
         let read = async {
             while let Some(message) = answers.next().await {
                 match message.status.map(|status| status.as_u16()) {
-                    None => self.add(&mut snapshot, &message),
-                    Some(204) => {
-                        snapshot.last = number(&message, "Nats-UpTo-Sequence").unwrap_or(snapshot.last);
-                        return Ok(());
-                    }
+                    None => messages.push(message),
+                    Some(204) => return Ok(number(&message, "Nats-UpTo-Sequence")),
                     // No key exists.
-                    Some(404) => return Ok(()),
+                    Some(404) => return Ok(None),
                     Some(status) => {
                         let text = message.description.unwrap_or_default();
                         return Err(no_answer(&format!("status {status} {text}")));
@@ -129,19 +160,30 @@ impl Bucket {
             Err(no_answer("the connection is closed"))
         };
         let result = tokio::time::timeout(TIMEOUT, read).await;
-        result.unwrap_or_else(|_| Err(no_answer("timed out")))?;
-        Ok(snapshot)
+        let last = result.unwrap_or_else(|_| Err(no_answer("timed out")))?;
+        Ok((messages, last))
+    }
+
+    fn snapshot(&self, messages: &[Message], last: Option<u64>) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        messages.iter().for_each(|message| self.add(&mut snapshot, message));
+        snapshot.last = last.unwrap_or(snapshot.last);
+        snapshot
+    }
+
+    /// The kind of a key, `host` or `partition`, and what it is the key of.
+    fn key<'a>(&self, message: &'a Message) -> Option<(&'a str, &'a str)> {
+        let key = header(message, "Nats-Subject")?.strip_prefix("$KV.")?;
+        key.strip_prefix(&self.name)?.strip_prefix('.')?.split_once('.')
     }
 
     fn add(&self, snapshot: &mut Snapshot, message: &Message) {
-        let prefix = format!("$KV.{}.", self.name);
-        let header = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
-        let (Some(subject), Some(revision)) = (header("Nats-Subject"), number(message, "Nats-Sequence")) else {
+        let Some(revision) = number(message, "Nats-Sequence") else {
             return;
         };
         snapshot.last = snapshot.last.max(revision);
-        let is_deleted = header("KV-Operation").is_some();
-        match subject.strip_prefix(&prefix).and_then(|key| key.split_once('.')) {
+        let is_deleted = header(message, "KV-Operation").is_some();
+        match self.key(message) {
             Some(("host", id)) if !is_deleted => {
                 snapshot.hosts.insert(id.to_owned(), revision);
             }
@@ -166,6 +208,10 @@ pub(super) fn partition_key(partition: u16) -> String {
     format!("partition.{partition}")
 }
 
-fn number(message: &Message, header: &str) -> Option<u64> {
-    message.headers.as_ref()?.get(header)?.as_str().parse().ok()
+fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    Some(message.headers.as_ref()?.get(name)?.as_str())
+}
+
+fn number(message: &Message, name: &str) -> Option<u64> {
+    header(message, name)?.parse().ok()
 }

@@ -130,8 +130,9 @@ impl Coordinator {
     /// Renews the lease. Returns whether it is valid.
     async fn renew(&mut self) -> Result<bool, ApiError> {
         let key = host_key(self.membership.id());
+        let state = self.context.state.borrow().clone();
         let sent = Instant::now();
-        match self.bucket.write(&key, self.revision, &self.context.node).await? {
+        match self.bucket.write(&key, self.revision, &state).await? {
             Some(revision) => self.revision = revision,
             None => {
                 // An earlier write was stored and its answer was lost, or other hosts think that this one has stopped.

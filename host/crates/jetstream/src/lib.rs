@@ -48,6 +48,7 @@ mod reader;
 mod records;
 mod settings;
 mod shared_outbox;
+mod sharing_host;
 #[cfg(test)]
 mod simulation;
 mod start;
@@ -56,5 +57,6 @@ mod stream;
 pub use partition::partition;
 pub use settings::{Credentials, Settings, TlsSettings};
 pub use shared_outbox::{AppendError, Closed, Fetched, NewRecord, ReadError, SharedOutbox};
+pub use sharing_host::SharingHost;
 pub use start::{StartError, WhenUnreachable};
 pub use stream::DUPLICATE_WINDOW;
