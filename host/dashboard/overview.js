@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { badge, bytes, count, duration, el, table } from "./dom.js";
 import { chart } from "./chart.js";
+import { hosts } from "./hosts.js";
 
 /** Values of a chart: five minutes, one every two seconds. */
 const MAX_VALUES = 150;
@@ -37,8 +38,8 @@ export async function overview(root) {
     return { ...card, big, small, picture, values: [], node: el("li", { class: "card" }, el("h3", {}, card.title), big, small, picture) };
   });
   const problems = el("div");
-  const details = el("div");
-  root.append(problems, el("ul", { class: "cards" }, cards.map((card) => card.node)), details);
+  const [others, details] = [el("div"), el("div")];
+  root.append(problems, el("ul", { class: "cards" }, cards.map((card) => card.node)), others, details);
   let before = null;
   const update = (state) => {
     for (const card of cards) {
@@ -63,7 +64,11 @@ export async function overview(root) {
   update(await get("/overview"));
   const stream = new EventSource("/api/v1/overview/stream");
   stream.onmessage = (event) => update(JSON.parse(event.data));
-  return () => stream.close();
+  const endHosts = hosts(others);
+  return () => {
+    stream.close();
+    endHosts();
+  };
 }
 
 export function stateBadge(state) {

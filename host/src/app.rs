@@ -29,7 +29,7 @@ use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload, ReloadedParts};
 use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
-use crate::{admin, engine, publisher};
+use crate::{admin, engine, fleet, publisher};
 use hookhost_dead_letters::{Kind, Store as Kept};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
@@ -69,6 +69,10 @@ pub fn run(
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
     let storage = storage(&config)?;
+    let shared = match &storage {
+        Storage::Shared { outbox, .. } => Some(outbox.clone()),
+        Storage::Memory | Storage::Disk(_) => None,
+    };
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
         None => Kept::in_memory(kept_limits(&config)),
@@ -109,8 +113,10 @@ pub fn run(
         clients,
         activity,
         module_files: ModuleFiles::new(config.modules.dir.clone()),
+        shared: shared.clone(),
         log,
     };
+    let status = running.status.clone();
     let admin = admin::start(&config.admin, running)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
@@ -120,6 +126,10 @@ pub fn run(
         .context("cannot start the threads of the broker")?;
 
     let place = admin.as_ref().map_or("off".to_owned(), admin::Server::address);
+    if let Some(shared) = shared {
+        let name = config.node.name.to_string();
+        runtime.spawn(fleet::report(status, shared, name, place.clone()));
+    }
     reload
         .handle()
         .add_tls_files(admin.as_ref().and_then(admin::Server::tls_files));

@@ -8,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod fleet;
 pub mod logging;
 mod module_files;
 mod new_file;

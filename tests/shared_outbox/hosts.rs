@@ -1,14 +1,16 @@
 //! Several hosts: they share the work, and take over from hosts that are killed or paused.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hookhost_tests::client::Client;
 use hookhost_tests::flow::Flow;
-use hookhost_tests::host::Setup;
+use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::nats::Nats;
 use hookhost_tests::sink::{Answer, Received, Sink};
 use hookhost_tests::{PATIENCE, Version};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::{assert_all_in_order, config, host, payloads};
 
@@ -68,6 +70,78 @@ async fn two_hosts_share_the_work_and_one_takes_over_when_the_other_is_killed_un
     let sent = flow.stop().await;
     assert_all_in_order(&sink, &sent).await;
     two.stop().await;
+}
+
+/// The hosts that one of them shows, with the number of partitions and the report of each.
+async fn shown(host: &Host) -> Vec<(u64, Value)> {
+    let answer: Value = serde_json::from_str(&host.ask(&["hosts", "--json"]).await).unwrap();
+    let hosts = answer["hosts"].as_array().unwrap().iter();
+    hosts
+        .map(|host| (host["partitions"].as_u64().unwrap(), host["state"].clone()))
+        .collect()
+}
+
+/// Asks a host until what it shows fulfils a condition.
+async fn until_shown(host: &Host, what: &str, condition: impl Fn(&[(u64, Value)]) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tick.tick().await;
+        let hosts = shown(host).await;
+        if condition(&hosts) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {hosts:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_host_shows_how_all_of_them_do() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let (mut one, mut two) = (host(&nats, &sink, "").await, host(&nats, &sink, "").await);
+    let admins = [one.admin.unwrap().to_string(), two.admin.unwrap().to_string()];
+    for asked in [&one, &two] {
+        until_shown(asked, "both are ready and have their shares", |hosts| {
+            hosts.len() == 2
+                && hosts
+                    .iter()
+                    .all(|(partitions, state)| *partitions == 32 && state["problems"] == json!([]))
+                && admins
+                    .iter()
+                    .all(|admin| hosts.iter().any(|(_, state)| state["admin"] == **admin))
+        })
+        .await;
+    }
+    let client = Client::connect(two.address, Version::V5, "c").await;
+    until_shown(&one, "the client of the other host", |hosts| {
+        hosts
+            .iter()
+            .any(|(_, state)| state["admin"] == *admins[1] && state["connected"] == 1)
+    })
+    .await;
+    drop(client);
+    let flow = Flow::start(two.address, "f", 10, 100, "t").await;
+    until_shown(&one, "the rates of both", |hosts| {
+        let rate = |name: &str| {
+            hosts
+                .iter()
+                .map(|(_, state)| state[name].as_f64().unwrap_or(0.0))
+                .sum::<f64>()
+        };
+        rate("events_per_second") > 0.0 && rate("webhooks_per_second") > 0.0
+    })
+    .await;
+    flow.stop().await;
+    two.process.signal(Signal::KILL);
+    two.process.wait(PATIENCE).await;
+    until_shown(
+        &one,
+        "only this host, with all partitions",
+        |hosts| matches!(hosts, [(64, state)] if state["admin"] == *admins[0]),
+    )
+    .await;
+    one.stop().await;
 }
 
 /// A receiver that fails has more requests than fit into the memory. They are read again from the stream.

@@ -81,6 +81,11 @@ impl Nats {
         self.servers[number].address
     }
 
+    /// The processes of the servers that run.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.servers.iter().filter_map(|server| server.process.as_ref())
+    }
+
     /// Sends a request to the first server, and returns the answer.
     pub async fn ask(&self, subject: &str, body: &str) -> String {
         let stream = TcpStream::connect(self.servers[0].address).await.expect("it runs");

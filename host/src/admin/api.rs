@@ -13,7 +13,7 @@ use super::error::{Answer, Error, Named, blocking};
 use super::guard::Guard;
 use super::openapi::{self, Fails};
 use super::{
-    Running, activity, clients, configuration, dashboard, delivery, events, layer, module_files, monitoring,
+    Running, activity, clients, configuration, dashboard, delivery, events, hosts, layer, module_files, monitoring,
     quarantine, session, shape, trials, webhooks,
 };
 use hookhost_broker::{EngineHandle, NotRunning};
@@ -28,7 +28,8 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
     let of_host = monitoring::routes(&running)
         .merge(activity::routes(running.activity.clone()))
         .merge(clients::routes(running.clients.clone()))
-        .merge(configuration::routes(running.reload.clone()));
+        .merge(configuration::routes(running.reload.clone()))
+        .merge(hosts::routes(running.shared.clone()));
     let probes = monitoring::probes(&running);
     let api = OpenApiRouter::default()
         .routes(routes!(health))

@@ -59,6 +59,7 @@ const FILES: &[(&str, &str, &str)] = &[
         JS,
         include_str!("../../dashboard/dead-letters.js"),
     ),
+    ("/dashboard/hosts.js", JS, include_str!("../../dashboard/hosts.js")),
     ("/dashboard/trace.js", JS, include_str!("../../dashboard/trace.js")),
     ("/dashboard/modules.js", JS, include_str!("../../dashboard/modules.js")),
     (

@@ -20,6 +20,7 @@
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
+//! hosts.rs       the hosts that share the outbox
 //! events.rs      what happened to one event
 //! module_files.rs  uploads, disables and enables modules
 //! activity.rs    the last deliveries, and the live stream of `hookhost tap`
@@ -44,6 +45,7 @@ mod delivery;
 mod error;
 mod events;
 mod guard;
+mod hosts;
 mod layer;
 mod metrics;
 mod module_files;
@@ -70,6 +72,7 @@ use crate::reload;
 use crate::status::StatusReader;
 use hookhost_activity::ActivityLog;
 use hookhost_delivery::{DeadLetters, Monitor};
+use hookhost_jetstream::SharedOutbox;
 use hookhost_listener::{TlsFiles, TlsSettings};
 use {hookhost_broker as broker, hookhost_modules as modules};
 
@@ -92,6 +95,8 @@ pub struct Running {
     pub activity: ActivityLog,
     /// The files of the modules folder.
     pub(crate) module_files: ModuleFiles,
+    /// The outbox that several hosts share, if there is one.
+    pub shared: Option<SharedOutbox>,
     /// The log.
     pub log: LogControl,
 }

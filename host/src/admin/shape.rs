@@ -5,6 +5,7 @@ mod activity;
 mod broker;
 mod dead_letter;
 mod destination;
+mod host;
 mod module;
 mod quarantine;
 mod trace;
@@ -15,6 +16,7 @@ pub use activity::{Deliveries, Delivery, Handled, Outcome, TapLine};
 pub use broker::{Broker, Client, Clients, Kicked, Listener};
 pub use dead_letter::{Attempt, DeadLetter, DeadLetterCounts, DeadLetters, EventOfLetter, Resent};
 pub use destination::{DeadCounts, Destination, DestinationCounts, Destinations, DroppedCounts, LastError, Waiting};
+pub use host::{Host, HostState, Hosts};
 pub use module::{
     Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
 };

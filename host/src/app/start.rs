@@ -61,7 +61,7 @@ pub(super) fn storage(config: &Config) -> anyhow::Result<Storage> {
         Some(_) => WhenUnreachable::Wait,
         None => WhenUnreachable::Fail,
     };
-    let outbox = SharedOutbox::start(settings, &config.node.name, when_unreachable);
+    let outbox = SharedOutbox::start(settings, when_unreachable);
     Ok(Storage::Shared {
         outbox: outbox.context("cannot start the shared outbox")?,
         backlog: store,

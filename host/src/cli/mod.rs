@@ -7,6 +7,7 @@ mod clients;
 mod dead_letters;
 mod destinations;
 mod host;
+mod hosts;
 mod log;
 mod module;
 mod modules;
@@ -33,6 +34,7 @@ use dead_letters::DeadLettersArguments;
 use destinations::DestinationsArguments;
 use hookhost_wasm as wasm;
 use host::{HostArguments, RunArguments};
+use hosts::HostsArguments;
 use log::LogArguments;
 use module::ModuleCommand;
 use modules::ModulesArguments;
@@ -82,6 +84,8 @@ enum Command {
     DeadLetters(DeadLettersArguments),
     /// Show what a running host has sent to each destination
     Destinations(DestinationsArguments),
+    /// Show the hosts that share the outbox of a running host
+    Hosts(HostsArguments),
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
@@ -135,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
+        Command::Hosts(arguments) => hosts::hosts(&arguments),
         Command::Users(command) => finish(users::users(command)),
         Command::Tap(arguments) => tap::tap(&arguments),
         Command::Trace(arguments) => trace::trace(&arguments),

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::api::{Api, ApiError, code, header_number};
 use super::membership::Snapshot;
 use super::settings::Settings;
+use super::sharing_host::SharingHost;
 
 /// How long the server keeps the mark of a deleted key. Longer than a host can be paused and then write with an old revision
 /// that would match again: it cannot, because a missing key has no revision.
@@ -28,7 +29,8 @@ impl Bucket {
     ///
     /// [`ApiError`].
     pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, ApiError> {
-        let name = format!("{}-hosts", settings.name);
+        let bucket = Bucket::of(api, settings);
+        let name = &bucket.name;
         let configuration = json!({
             "name": format!("KV_{name}"),
             "subjects": [format!("$KV.{name}.>")],
@@ -47,7 +49,15 @@ impl Bucket {
             Err(error) if error.code() == Some(code::OTHER_STREAM) => {}
             Err(error) => return Err(error),
         }
-        Ok(Bucket { api: api.clone(), name })
+        Ok(bucket)
+    }
+
+    /// The bucket of these settings, which may not exist.
+    pub(super) fn of(api: &Api, settings: &Settings) -> Bucket {
+        Bucket {
+            api: api.clone(),
+            name: format!("{}-hosts", settings.name),
+        }
     }
 
     /// Writes a key whose last revision is `revision`; 0: it does not exist. Returns the new revision, or `None` if the key
@@ -97,25 +107,56 @@ impl Bucket {
     ///
     /// [`ApiError`].
     pub(super) async fn read(&self) -> Result<Snapshot, ApiError> {
+        let (messages, last) = self.messages().await?;
+        Ok(self.snapshot(&messages, last))
+    }
+
+    /// Reads the hosts with the values of their keys.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`].
+    pub(super) async fn hosts(&self) -> Result<Vec<SharingHost>, ApiError> {
+        let (messages, last) = self.messages().await?;
+        let snapshot = self.snapshot(&messages, last);
+        let values = messages.iter().filter_map(|message| {
+            let Some(("host", id)) = self.key(message) else {
+                return None;
+            };
+            let is_written = snapshot.hosts.contains_key(id);
+            is_written.then(|| SharingHost::new(id, &snapshot, message.payload.clone()))
+        });
+        Ok(values.collect())
+    }
+
+    /// Reads the last message of each key, and the last revision in the bucket.
+    async fn messages(&self) -> Result<(Vec<Message>, Option<u64>), ApiError> {
         let question = json!({ "multi_last": [format!("$KV.{}.>", self.name)] });
         let (messages, end) = self.api.read_many(&format!("KV_{}", self.name), &question).await?;
+        let last = end.and_then(|end| header_number(&end, "Nats-UpTo-Sequence"));
+        Ok((messages, last))
+    }
+
+    fn snapshot(&self, messages: &[Message], last: Option<u64>) -> Snapshot {
         let mut snapshot = Snapshot::default();
         messages.iter().for_each(|message| self.add(&mut snapshot, message));
-        if let Some(last) = end.and_then(|end| header_number(&end, "Nats-UpTo-Sequence")) {
-            snapshot.last = last;
-        }
-        Ok(snapshot)
+        snapshot.last = last.unwrap_or(snapshot.last);
+        snapshot
+    }
+
+    /// The kind of a key, `host` or `partition`, and what it is the key of.
+    fn key<'a>(&self, message: &'a Message) -> Option<(&'a str, &'a str)> {
+        let key = header(message, "Nats-Subject")?.strip_prefix("$KV.")?;
+        key.strip_prefix(&self.name)?.strip_prefix('.')?.split_once('.')
     }
 
     fn add(&self, snapshot: &mut Snapshot, message: &Message) {
-        let prefix = format!("$KV.{}.", self.name);
-        let header = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str());
-        let (Some(subject), Some(revision)) = (header("Nats-Subject"), header_number(message, "Nats-Sequence")) else {
+        let Some(revision) = header_number(message, "Nats-Sequence") else {
             return;
         };
         snapshot.last = snapshot.last.max(revision);
-        let is_deleted = header("KV-Operation").is_some();
-        match subject.strip_prefix(&prefix).and_then(|key| key.split_once('.')) {
+        let is_deleted = header(message, "KV-Operation").is_some();
+        match self.key(message) {
             Some(("host", id)) if !is_deleted => {
                 snapshot.hosts.insert(id.to_owned(), revision);
             }
@@ -138,4 +179,8 @@ pub(super) fn host_key(id: &str) -> String {
 /// The key of a partition.
 pub(super) fn partition_key(partition: u16) -> String {
     format!("partition.{partition}")
+}
+
+fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    Some(message.headers.as_ref()?.get(name)?.as_str())
 }

@@ -17,8 +17,8 @@ use super::shared_outbox::{OnLost, random_id};
 /// Shared by the tasks of one host.
 pub(super) struct HostContext {
     pub(super) settings: Settings,
-    /// The name of this host, for people who look at the bucket.
-    pub(super) node: String,
+    /// What the key of this host says about it.
+    pub(super) state: watch::Receiver<String>,
     pub(super) api: Api,
     pub(super) records: Arc<Records>,
     pub(super) lease: Arc<Lease>,

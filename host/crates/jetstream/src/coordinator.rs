@@ -12,17 +12,11 @@ use tracing::{debug, error, info, warn};
 use super::api::ApiError;
 use super::bucket::{Bucket, host_key, partition_key};
 use super::context::HostContext;
-use super::membership::{Membership, Snapshot, Step};
+use super::membership::{MAX_FOLLOWING_TURNS, Membership, QUICK, Snapshot, Step};
 use super::reader::{self, Assignment};
 use super::records::ACK_DOUBT;
 use super::start;
 use super::stream::StreamError;
-
-/// The wait between two turns while a partition is being given up.
-const QUICK: Duration = Duration::from_millis(20);
-
-/// How often changes are followed by another turn at once.
-const MAX_FOLLOWING_TURNS: usize = 3;
 
 /// How long the end of the attempts is waited for at the end.
 const MAX_CLOSING: Duration = Duration::from_secs(2);

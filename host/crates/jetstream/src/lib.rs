@@ -56,6 +56,9 @@ mod records;
 mod renewal;
 mod settings;
 mod shared_outbox;
+mod sharing_host;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod stream;
 
@@ -64,4 +67,5 @@ pub use outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
 pub use partition::partition;
 pub use settings::{Credentials, LetterLimits, Settings, TlsSettings};
 pub use shared_outbox::SharedOutbox;
+pub use sharing_host::SharingHost;
 pub use start::{StartError, WhenUnreachable};

@@ -8,6 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// The wait between two turns of the coordinator while a partition is being given up. It is a third of the lease otherwise.
+pub(super) const QUICK: Duration = Duration::from_millis(20);
+
+/// How often the coordinator reads the keys in one turn, as long as it deletes keys of stopped hosts.
+pub(super) const MAX_FOLLOWING_TURNS: usize = 3;
+
 /// The keys of the bucket, as one read has returned them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {

@@ -1,53 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::simulation::bucket::Bucket;
 
 const LEASE: Duration = Duration::from_secs(3);
 
-/// The bucket, with the rule of JetStream: a write has to name the last revision of its key.
-#[derive(Default)]
-struct Bucket {
-    keys: Snapshot,
-}
-
-impl Bucket {
-    fn next(&mut self) -> u64 {
-        self.keys.last += 1;
-        self.keys.last
-    }
-
-    fn renew(&mut self, host: &str, known: Option<u64>) -> Option<u64> {
-        (self.keys.hosts.get(host).copied() == known).then(|| {
-            let revision = self.next();
-            self.keys.hosts.insert(host.to_owned(), revision);
-            revision
-        })
-    }
-
-    fn remove(&mut self, host: &str, revision: u64) -> bool {
-        let matches = self.keys.hosts.get(host) == Some(&revision);
-        if matches {
-            self.next();
-            self.keys.hosts.remove(host);
-        }
-        matches
-    }
-
-    fn claim(&mut self, partition: u16, known: u64, owner: &str) -> Option<u64> {
-        let current = self.keys.partitions.get(&partition);
-        let current = current.map_or(0, |(revision, _)| *revision);
-        (current == known).then(|| {
-            let revision = self.next();
-            self.keys.partitions.insert(partition, (revision, owner.to_owned()));
-            revision
-        })
-    }
-}
-
-/// A host of the simulation.
+/// A host whose turns take no time.
 struct Host {
     membership: Membership,
-    revision: Option<u64>,
+    revision: u64,
     /// The last snapshot that it has read, which may be old.
     view: Snapshot,
 }
@@ -56,40 +17,40 @@ impl Host {
     fn new(id: &str, partitions: u16) -> Host {
         Host {
             membership: Membership::new(id.to_owned(), partitions, LEASE),
-            revision: None,
+            revision: 0,
             view: Snapshot::default(),
         }
     }
 
     /// One turn of the coordinator; `reads`: whether it sees the current keys.
     fn turn(&mut self, bucket: &mut Bucket, now: Instant, reads: bool) {
-        let Some(revision) = bucket.renew(self.membership.id(), self.revision) else {
+        let Some(revision) = bucket.write_host(self.membership.id(), self.revision) else {
             return self.restart();
         };
-        self.revision = Some(revision);
+        self.revision = revision;
         if self.membership.renewed(now, now).is_none() {
             return self.restart();
         }
         if reads {
-            self.view = bucket.keys.clone();
+            self.view = bucket.keys().clone();
         }
         self.membership.observe(&self.view, now);
         for step in self.membership.steps(now) {
             let id = self.membership.id().to_owned();
             match step {
                 Step::Remove { host, revision } => {
-                    if bucket.remove(&host, revision) {
+                    if bucket.delete_host(&host, revision) {
                         self.membership.set_removed(&host);
                     }
                 }
                 Step::Claim { partition, revision } => {
-                    if let Some(revision) = bucket.claim(partition, revision, &id) {
+                    if let Some(revision) = bucket.write_owner(partition, revision, &id) {
                         self.membership.set_owner(partition, revision, &id);
                     }
                 }
                 Step::GiveUp { partition } => {
                     let known = self.membership.owned()[&partition];
-                    if let Some(revision) = bucket.claim(partition, known, "") {
+                    if let Some(revision) = bucket.write_owner(partition, known, "") {
                         self.membership.set_owner(partition, revision, "");
                     }
                 }

@@ -14,9 +14,10 @@ impl Coordinator {
     pub(super) async fn renew(&mut self) -> Result<bool, ApiError> {
         let lease = self.context.settings.lease;
         let key = host_key(self.membership.id());
+        let state = self.context.state.borrow().clone();
         let sent = loop {
             let sent = Instant::now();
-            let written = self.bucket.write(&key, self.revision, &self.context.node);
+            let written = self.bucket.write(&key, self.revision, &state);
             // It is sent again soon, so that one lost answer does not cost the lease.
             let written = timeout(lease / 3, written).await;
             if let Some(revision) = written.unwrap_or_else(|_| Err(ApiError::NoAnswer("timed out".to_owned())))? {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::api::Api;
+use super::bucket::Bucket;
 use super::context::HostContext;
 use super::dead_letters::SharedDeadLetters;
 use super::lease::Lease;
@@ -18,6 +19,7 @@ use super::outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError
 use super::publish::StreamPublisher;
 use super::records::{self, Records};
 use super::settings::Settings;
+use super::sharing_host::SharingHost;
 use super::start::{self, OutboxThread, Queues, StartError, WhenUnreachable};
 use super::stream;
 
@@ -38,6 +40,9 @@ struct Inner {
     runtime: Handle,
     api: Api,
     publisher: StreamPublisher,
+    bucket: Bucket,
+    /// What the key of this host says about it.
+    state: watch::Sender<String>,
     partitions: u16,
     records: Arc<Records>,
     lease: Arc<Lease>,
@@ -51,17 +56,12 @@ struct Inner {
 }
 
 impl SharedOutbox {
-    /// Connects, creates or checks the stream, and begins to read. `node` is the name of this host in the bucket. Blocks
-    /// the calling thread for at most about 20 s.
+    /// Connects, creates or checks the stream, and begins to read. Blocks the calling thread for at most about 20 s.
     ///
     /// # Errors
     ///
     /// [`StartError`]. If NATS cannot be reached, `when_unreachable` decides.
-    pub fn start(
-        settings: &Settings,
-        node: &str,
-        when_unreachable: WhenUnreachable,
-    ) -> Result<SharedOutbox, StartError> {
+    pub fn start(settings: &Settings, when_unreachable: WhenUnreachable) -> Result<SharedOutbox, StartError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -74,6 +74,7 @@ impl SharedOutbox {
         let (acks, to_acknowledge) = mpsc::unbounded_channel();
         let (ready, is_ready) = watch::channel(bucket.is_some());
         let on_lost = OnLost::default();
+        let (state, reported) = watch::channel(String::new());
         let publisher = StreamPublisher {
             api: api.clone(),
             stream: settings.name.clone(),
@@ -83,7 +84,7 @@ impl SharedOutbox {
         };
         let context = HostContext {
             settings: settings.clone(),
-            node: node.to_owned(),
+            state: reported,
             api: api.clone(),
             records: Arc::clone(&records),
             lease: Arc::clone(&lease),
@@ -114,6 +115,8 @@ impl SharedOutbox {
         let thread = start::start_thread(runtime, context, bucket, ready, queues)?;
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
+            bucket: Bucket::of(&api, settings),
+            state,
             api,
             publisher,
             partitions: settings.partitions,
@@ -126,6 +129,21 @@ impl SharedOutbox {
             feed: Mutex::new(Some(fetched)),
             thread: Mutex::new(Some(thread)),
         })))
+    }
+
+    /// Sets what other hosts read about this one, such as JSON. They get it within a third of the lease.
+    pub fn set_state(&self, state: String) {
+        self.0.state.send_replace(state);
+    }
+
+    /// Reads the hosts that share the outbox, with this one. Works in every tokio runtime with timers.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if NATS does not answer.
+    pub async fn hosts(&self) -> Result<Vec<SharingHost>, ReadError> {
+        let hosts = self.0.bucket.hosts().await;
+        hosts.map_err(|error| ReadError(error.to_string()))
     }
 
     /// The number of partitions.

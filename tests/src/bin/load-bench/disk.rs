@@ -165,7 +165,7 @@ async fn until_written(process: &Process) {
 }
 
 /// The bytes that a process has caused to be written to the disk.
-fn written(process: &Process) -> u64 {
+pub(crate) fn written(process: &Process) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{}/io", process.id())).unwrap_or_default();
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)

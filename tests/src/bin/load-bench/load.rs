@@ -31,6 +31,9 @@ pub(crate) struct Load {
     pub(crate) run: u16,
     #[arg(long)]
     pub(crate) publishers: u16,
+    /// The number of the first publisher.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u16,
     /// Bytes of a payload.
     #[arg(long)]
     pub(crate) payload: usize,
@@ -52,7 +55,7 @@ pub(crate) struct Load {
 pub(crate) async fn publish(load: Load) -> anyhow::Result<()> {
     let mut publishers = Vec::new();
     for number in 0..load.publishers {
-        publishers.push(Publisher::connect(&load, number).await?);
+        publishers.push(Publisher::connect(&load, load.first + number).await?);
     }
     let start = Instant::now();
     let first = now();
@@ -148,7 +151,7 @@ impl Publisher {
     async fn pace(&mut self, start: Instant) -> anyhow::Result<()> {
         let interval = Duration::from_secs_f64(f64::from(self.load.publishers) / f64::from(self.load.rate));
         // Publishers take turns, so that the rate is even.
-        let offset = interval.mul_f64(f64::from(self.number) / f64::from(self.load.publishers));
+        let offset = interval.mul_f64(f64::from(self.number - self.load.first) / f64::from(self.load.publishers));
         let count = (self.load.seconds / interval.as_secs_f64()) as u32;
         while self.sent < count {
             let due = start + offset + interval * self.sent;

@@ -23,6 +23,7 @@ mod disk;
 mod gateway;
 mod load;
 mod memory;
+mod nats;
 mod page;
 mod parts;
 mod posts;
@@ -50,6 +51,8 @@ struct Cli {
 enum Part {
     /// Measures the gateway in front of mosquitto beside mosquitto alone; mosquitto has to be installed
     Gateway(gateway::Settings),
+    /// Measures one host and two hosts with an outbox on a NATS server, which is installed from PyPI
+    Nats(rounds::Settings),
     /// Measures many clients, TLS, WebSocket and retained messages, beside mosquitto if it is installed
     Scale(scale::Settings),
     #[command(hide = true)]
@@ -74,6 +77,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = runtime.enable_all().build()?;
     match part {
         Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
+        Some(Part::Nats(settings)) => runtime.block_on(nats::run(settings)),
         Some(Part::Scale(settings)) => runtime.block_on(scale::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),
         Some(Part::Publish(load)) => runtime.block_on(load::publish(load)),

@@ -11,6 +11,9 @@ pub(crate) struct Publishing {
     /// Clients that publish
     #[arg(long, default_value_t = 10)]
     pub(crate) publishers: u16,
+    /// The number of the first of them
+    #[arg(skip)]
+    pub(crate) first: u16,
     /// Bytes of each payload, at least 18
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
@@ -39,6 +42,26 @@ impl Publishing {
         self.publish_for(to, run, 0, longest.as_secs_f64(), of_each).await
     }
 
+    /// The same publishers, as many parts of them as there are brokers: each part publishes to its broker, at its part of
+    /// the rate.
+    pub(crate) async fn publish_to_all(&self, to: &[SocketAddr], run: u16, rate: u32) -> anyhow::Result<Published> {
+        let parts = u16::try_from(to.len())?;
+        let publishing = (0..parts).zip(to).map(async |(part, to)| {
+            let part = Publishing {
+                publishers: self.publishers / parts,
+                first: part * (self.publishers / parts),
+                ..self.clone()
+            };
+            part.publish(*to, run, rate / u32::from(parts)).await
+        });
+        let parts = futures::future::try_join_all(publishing).await?;
+        Ok(Published {
+            confirmed: parts.iter().map(|part| part.confirmed).sum(),
+            first: parts.iter().map(|part| part.first).min().unwrap_or(0),
+            last: parts.iter().map(|part| part.last).max().unwrap_or(0),
+        })
+    }
+
     async fn publish_for(
         &self,
         to: SocketAddr,
@@ -53,6 +76,7 @@ impl Publishing {
                 ("to", to.to_string()),
                 ("run", run.to_string()),
                 ("publishers", self.publishers.to_string()),
+                ("first", self.first.to_string()),
                 ("payload", self.payload.to_string()),
                 ("window", self.window.to_string()),
                 ("seconds", seconds.to_string()),

@@ -45,12 +45,7 @@ pub(crate) struct Settings {
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     raise_file_limit();
     let began = Instant::now();
-    let mut bench = Bench {
-        sink: start_sink().await?,
-        settings,
-        run: 0,
-        table: Table::default(),
-    };
+    let mut bench = Bench::start(settings).await?;
     for round in 1..=bench.settings.publishing.rounds {
         eprintln!(
             "round {round} of {} ({:.0?} so far)",
@@ -68,18 +63,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             bench.backlog().await?;
         }
     }
-    let Settings {
-        publishing,
-        overflow,
-        nice,
-        ..
-    } = &bench.settings;
-    let nice = nice.map_or(String::new(), |nice| format!(", niceness of modules: {nice}"));
-    println!(
-        "{publishing}, overflow: {overflow}{nice}, took {:.0?}\n",
-        began.elapsed()
-    );
-    print!("{}", bench.table);
+    bench.print(began.elapsed());
     Ok(())
 }
 
@@ -92,6 +76,29 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// Starts the sink.
+    pub(crate) async fn start(settings: Settings) -> anyhow::Result<Bench> {
+        Ok(Bench {
+            sink: start_sink().await?,
+            settings,
+            run: 0,
+            table: Table::default(),
+        })
+    }
+
+    /// Prints the settings and the table.
+    pub(crate) fn print(&self, took: Duration) {
+        let Settings {
+            publishing,
+            overflow,
+            nice,
+            ..
+        } = &self.settings;
+        let nice = nice.map_or(String::new(), |nice| format!(", niceness of modules: {nice}"));
+        println!("{publishing}, overflow: {overflow}{nice}, took {took:.0?}\n");
+        print!("{}", self.table);
+    }
+
     /// A host with one rule, for the publishes on a topic filter, and further keys of that rule.
     pub(crate) async fn host(&self, topics: &str, rest: &str) -> Host {
         let config = format!(
@@ -115,7 +122,7 @@ impl Bench {
     }
 
     /// The settings that all hosts have.
-    fn common(&self) -> String {
+    pub(crate) fn common(&self) -> String {
         let nice = self.settings.nice;
         let nice = nice.map_or(String::new(), |nice| format!("[wasm]\nnice = {nice}\n"));
         format!("[hooks]\noverflow = {:?}\n{nice}", self.settings.overflow)

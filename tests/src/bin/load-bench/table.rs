@@ -17,6 +17,10 @@ const RATIOS: &[(&str, &str)] = &[
     ("on disk: publishes/s", "engine alone: publishes/s"),
     ("durable: publishes/s", "engine alone: publishes/s"),
     (
+        "two hosts on NATS: webhooks/s, first publish to last webhook",
+        "one host on NATS: webhooks/s, first publish to last webhook",
+    ),
+    (
         "no rule matches: processor µs per publish",
         "engine alone: processor µs per publish",
     ),
