@@ -180,9 +180,14 @@ pub(super) fn tls(ssl: Section<'_>, url: &str, sources: &Sources<'_>) -> Table {
     tls
 }
 
-/// A variable of the environment. Without a value, `EMQX_ETC_DIR` is the folder of the configuration file.
+/// A variable of the environment. Without a value, `EMQX_ETC_DIR` is the folder of the configuration file, or of the file of
+/// variables.
 fn variable(name: &str, sources: &Sources<'_>) -> Option<String> {
-    let folder = || sources.file?.0.parent()?.to_str().map(str::to_owned);
+    let folder = || {
+        let file = sources.file.map(|(path, _)| path).or(sources.variables_in)?;
+        let folder = file.parent()?.to_str()?;
+        Some(if folder.is_empty() { "." } else { folder }.to_owned())
+    };
     let value = sources.environment(name);
     value.or_else(|| folder().filter(|_| name == "EMQX_ETC_DIR"))
 }
