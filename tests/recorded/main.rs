@@ -26,14 +26,14 @@ macro_rules! recording {
 #[tokio::test]
 async fn emqx4() {
     let recording = recording!("emqx4", Order::PerClient);
-    let mut run = Run::start("emqx_web_hook.conf", recording).await;
+    let mut run = Run::start("emqx_web_hook.conf", "", recording).await;
     emqx::play(&mut run).await;
     run.finish();
 }
 
 #[tokio::test]
 async fn emqx5() {
-    let mut run = Run::start("cluster.hocon", recording!("emqx5", Order::None)).await;
+    let mut run = Run::start("cluster.hocon", "", recording!("emqx5", Order::None)).await;
     emqx::play(&mut run).await;
     run.finish();
 }
@@ -41,14 +41,16 @@ async fn emqx5() {
 #[tokio::test]
 async fn rmqtt() {
     let recording = recording!("rmqtt", Order::PerClient);
-    let mut run = Run::start("rmqtt-web-hook.toml", recording).await;
+    let mut run = Run::start("rmqtt-web-hook.toml", "", recording).await;
     emqx::play(&mut run).await;
     run.finish();
 }
 
 #[tokio::test]
 async fn nanomq() {
-    let mut run = Run::start("nanomq.conf", recording!("nanomq", Order::None)).await;
+    // The default of 10 s could run out between two steps on a busy machine.
+    let settings = "mqtt.default_session_expiry_interval = \"1h\"\n";
+    let mut run = Run::start("nanomq.conf", settings, recording!("nanomq", Order::None)).await;
     nanomq::play(&mut run).await;
     run.finish();
 }

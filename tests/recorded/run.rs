@@ -38,12 +38,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Starts the host. `file` is the name of the recording's configuration file.
-    pub(crate) async fn start(file: &str, recording: Recording) -> Run {
+    /// Starts the host. `file` is the name of the recording's configuration file; `settings` is the `hookhost.toml` beside it.
+    pub(crate) async fn start(file: &str, settings: &str, recording: Recording) -> Run {
         let sink = Sink::start().await;
         let config = recording.config.replace("@SINK@", &sink.port().to_string());
         Run {
-            host: Setup::new().webhook_file(file, &config).start().await,
+            host: Setup::new().config(settings).webhook_file(file, &config).start().await,
             clients: HashMap::new(),
             open: Vec::new(),
             sink,

@@ -46,6 +46,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The longest time that MQTT 5 can express.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
+/// How often NanoMQ looks for sessions that have ended. A session of MQTT 5 without an expiry ends at the next look.
+const NANOMQ_SESSION_CHECK: Duration = Duration::from_secs(10);
+
 /// EMQX's default of `max_inflight`, which bodies of EMQX contain.
 const EMQX_MAX_INFLIGHT: u16 = 32;
 
@@ -69,8 +72,10 @@ impl Mqtt {
     /// `own` are the listeners of `[[listener]]`; `format` is that of bodies.
     pub(super) fn read(mut at: Section<'_>, own: Vec<ListenerSettings>, format: Option<&str>) -> Mqtt {
         let mut d = Mqtt::default();
-        if let Some("emqx4" | "emqx5") = format {
-            d.limits.max_inflight = EMQX_MAX_INFLIGHT;
+        match format {
+            Some("emqx4" | "emqx5") => d.limits.max_inflight = EMQX_MAX_INFLIGHT,
+            Some("nanomq") => d.limits.default_session_expiry_interval = NANOMQ_SESSION_CHECK,
+            _ => {}
         }
         Mqtt {
             listeners: listeners(&mut at, own),
@@ -141,6 +146,11 @@ fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
         message_retry_interval: at.duration("message_retry_interval", d.message_retry_interval, zero..=DAY),
         message_expiry_interval: at.duration("message_expiry_interval", d.message_expiry_interval, zero..=LONGEST),
         session_expiry_interval: at.duration("session_expiry_interval", d.session_expiry_interval, zero..=LONGEST),
+        default_session_expiry_interval: at.duration(
+            "default_session_expiry_interval",
+            d.default_session_expiry_interval,
+            zero..=LONGEST,
+        ),
         max_session_expiry_interval: at.duration(
             "max_session_expiry_interval",
             d.max_session_expiry_interval,

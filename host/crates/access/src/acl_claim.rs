@@ -55,6 +55,32 @@ pub(crate) fn read(value: &Value) -> Result<(Vec<Rule>, bool), InvalidRules> {
     }
 }
 
+/// Reads rules as RMQTT does: only from a list, and `None` without one. Each rule needs `action` and one `topic`; `qos` is a
+/// number or a list of numbers, and `retain` a boolean.
+///
+/// # Errors
+///
+/// RMQTT refuses the rules, or [`read`] does.
+pub(crate) fn read_of_rmqtt(value: &Value) -> Result<Option<Vec<Rule>>, InvalidRules> {
+    let Some(list) = value.as_array() else {
+        return Ok(None);
+    };
+    match list.iter().all(is_rule_of_rmqtt) {
+        true => read(value).map(|(rules, _)| Some(rules)),
+        false => Err(InvalidRules),
+    }
+}
+
+fn is_rule_of_rmqtt(rule: &Value) -> bool {
+    let Some(rule) = rule.as_object() else { return false };
+    let is_qos = |qos: &Value| qos.is_u64() || qos.as_array().is_some_and(|list| list.iter().all(Value::is_u64));
+    let action = rule.get("action").and_then(Value::as_str);
+    matches!(action, Some("publish" | "subscribe" | "all"))
+        && !rule.contains_key("topics")
+        && rule.get("qos").is_none_or(is_qos)
+        && rule.get("retain").is_none_or(Value::is_boolean)
+}
+
 fn rule(permission: Permission, actions: Actions, topics: Vec<TopicPattern>) -> Rule {
     Rule {
         permission,
@@ -194,6 +220,33 @@ mod tests {
             ),
         ] {
             assert_eq!(read(&value), Err(InvalidRules), "{value}");
+        }
+    }
+
+    #[test]
+    fn rules_of_rmqtt() {
+        let count = |value: Value| read_of_rmqtt(&value).map(|rules| rules.map(|rules| rules.len()));
+        let rule = |more: Value| {
+            let mut rule = json!({"permission": "deny", "action": "all", "topic": "a"});
+            rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!([rule])
+        };
+        for (value, expected) in [
+            (json!({"all": ["#"]}), Ok(None)),
+            (json!("all"), Ok(None)),
+            (json!([]), Ok(Some(0))),
+            (rule(json!({})), Ok(Some(1))),
+            (rule(json!({"qos": 1, "retain": true})), Ok(Some(1))),
+            (rule(json!({"qos": [0, 1]})), Ok(Some(1))),
+            (json!([{"permission": "allow", "topic": "a"}]), Err(InvalidRules)),
+            (rule(json!({"action": "pub"})), Err(InvalidRules)),
+            (rule(json!({"topics": ["b"]})), Err(InvalidRules)),
+            (rule(json!({"qos": "1"})), Err(InvalidRules)),
+            (rule(json!({"qos": [0, "1"]})), Err(InvalidRules)),
+            (rule(json!({"retain": "true"})), Err(InvalidRules)),
+            (json!(["all"]), Err(InvalidRules)),
+        ] {
+            assert_eq!(count(value.clone()), expected, "{value}");
         }
     }
 

@@ -54,6 +54,15 @@ pub(crate) enum TokenField {
     Username,
 }
 
+/// Which claims of a token grant rights to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// As in EMQX 5: `is_superuser`, and access rules as a list or an object.
+    Emqx5,
+    /// As in RMQTT: `superuser`, and access rules as a list.
+    Rmqtt,
+}
+
 /// What a token must say.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TokenRules {
@@ -63,6 +72,8 @@ pub(crate) struct TokenRules {
     pub(crate) claims: Vec<(String, Vec<Template>)>,
     /// Name of the claim with the client's own access rules.
     pub(crate) acl_claim: String,
+    /// Which claims grant rights.
+    pub(crate) rights: Rights,
     /// Whether the connection ends when the token expires.
     pub(crate) disconnects_after_expiry: bool,
 }
@@ -135,20 +146,24 @@ pub(crate) fn verify(
     let claims = claims.ok_or(error)?;
     let expires_at = check_time(&claims, now)?;
     check_claims(&claims, rules, login)?;
-    let own = match claims.get(&rules.acl_claim) {
-        None => None,
-        Some(acl) => {
-            let (list, is_complete) = acl_claim::read(acl).map_err(|_| TokenError::Claims)?;
-            Some(OwnRules {
-                rules: RuleSet::new(list),
-                is_complete,
-                source: "jwt",
-            })
+    let acl = claims.get(&rules.acl_claim);
+    let (superuser_claim, read) = match rules.rights {
+        Rights::Emqx5 => ("is_superuser", acl.map(acl_claim::read).transpose()),
+        Rights::Rmqtt => {
+            let list = acl.map(acl_claim::read_of_rmqtt).transpose();
+            ("superuser", list.map(|list| list.flatten().map(|list| (list, false))))
         }
     };
+    let own = read
+        .map_err(|_| TokenError::Claims)?
+        .map(|(list, is_complete)| OwnRules {
+            rules: RuleSet::new(list),
+            is_complete,
+            source: "jwt",
+        });
     Ok(Granted {
         source: "jwt",
-        is_superuser: claims.get("is_superuser") == Some(&Value::Bool(true)),
+        is_superuser: claims.get(superuser_claim) == Some(&Value::Bool(true)),
         attributes: attributes(claims.get("client_attrs")),
         own,
         expires_at: expires_at.filter(|_| rules.disconnects_after_expiry),

@@ -67,6 +67,11 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
             let text = "is a configuration of hookhost itself: use --config for it";
             return Import::refused(Problem::of_file(path, text));
         }
+        (FileKind::Yaml, _) => {
+            let text = "is a compose file or a Kubernetes manifest (YAML): write the variables of the broker into a file of \
+                        their own, one NAME=value in each line, and name that file";
+            return Import::refused(Problem::of_file(path, text));
+        }
         (FileKind::Unknown, None) => {
             let text = "has none of the keys of a configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; \
                         --webhook-format says which it is";

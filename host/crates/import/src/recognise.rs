@@ -18,12 +18,23 @@ pub(super) enum FileKind {
     Variables(Broker),
     /// A configuration of hookhost.
     Own,
+    /// A compose file or a Kubernetes manifest, which may contain variables.
+    Yaml,
     Unknown,
 }
 
 /// Recognises a file.
 pub(super) fn recognise(path: &Path, text: &str, files: &Files<'_>) -> FileKind {
-    recognise_at(0, text, &mut Includes::of(path, files))
+    match recognise_at(0, text, &mut Includes::of(path, files)) {
+        FileKind::Variables(_) | FileKind::Unknown if is_yaml(text) => FileKind::Yaml,
+        kind => kind,
+    }
+}
+
+/// Whether a file is a compose file or a Kubernetes manifest. Both have such a key without indentation.
+fn is_yaml(text: &str) -> bool {
+    let is_key = |line: &str| line.trim_end() == "services:" || line.starts_with("apiVersion:");
+    text.trim_start_matches('\u{feff}').lines().any(is_key)
 }
 
 fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> FileKind {
@@ -258,6 +269,16 @@ mod tests {
             ("[webhook]\nurls = []", Own),
             ("[webhook.rule]\nclient_connect = []", Own),
             ("[delivery]\nconcurrency_limit = 1", Own),
+            (
+                "services:\n  emqx:\n    environment:\n      - EMQX_WEB__HOOK__URL=http://a",
+                Yaml,
+            ),
+            (
+                "services:\n  emqx:\n    environment:\n      EMQX_WEB__HOOK__URL: http://a",
+                Yaml,
+            ),
+            ("apiVersion: v1\ndata:\n  EMQX_ACTIONS__HTTP__A__CONNECTOR: c", Yaml),
+            ("EMQX_WEB__HOOK__URL=http://a\n  services:", Variables(Emqx4)),
             ("", Unknown),
             ("# urls = []", Unknown),
             ("urlsx = []\nwebhooks = 1", Unknown),

@@ -210,6 +210,31 @@ fn the_format_chooses_the_conventions() {
 }
 
 #[test]
+fn the_format_of_nanomq_keeps_sessions_without_an_expiry() {
+    for (text, seconds) in [
+        ("", 0),
+        ("webhook.format = \"emqx4\"", 0),
+        ("webhook.format = \"nanomq\"", 10),
+        (
+            "mqtt.default_session_expiry_interval = \"1h\"\nwebhook.format = \"nanomq\"",
+            3600,
+        ),
+    ] {
+        let limits = config(&inputs(text)).mqtt.limits;
+        assert_eq!(limits.default_session_expiry_interval.as_secs(), seconds, "{text}");
+    }
+    let imported = Inputs {
+        webhook_file: file(
+            "g",
+            "webhook { url = \"http://h/\", events = [{ event = \"on_client_connack\" }] }\n",
+        ),
+        ..Inputs::default()
+    };
+    let limits = config(&imported).mqtt.limits;
+    assert_eq!(limits.default_session_expiry_interval.as_secs(), 10);
+}
+
+#[test]
 fn formats_of_emqx_have_its_window() {
     for (text, window) in [
         ("", 128),

@@ -27,6 +27,7 @@ fn rules(claims: &[(&str, &str)]) -> TokenRules {
             .map(|(name, texts)| ((*name).to_owned(), expected(texts)))
             .collect(),
         acl_claim: "acl".to_owned(),
+        rights: Rights::Emqx5,
         disconnects_after_expiry: true,
     }
 }
@@ -120,6 +121,29 @@ fn what_a_token_grants() {
     assert_eq!(decide(Action::Publish, "b/x"), None);
     assert_eq!(decide(Action::Subscribe, "b/+"), Some(Permission::Allow));
     assert!(own.is_complete);
+}
+
+#[test]
+fn what_a_token_grants_as_in_rmqtt() {
+    let list = json!([{"permission": "allow", "action": "all", "topic": "a"}]);
+    let rules = TokenRules {
+        rights: Rights::Rmqtt,
+        ..rules(&[])
+    };
+    for (claims, expected) in [
+        (json!({}), Ok((false, false))),
+        (json!({"is_superuser": true, "acl": {"all": ["#"]}}), Ok((false, false))),
+        (json!({"superuser": true}), Ok((true, false))),
+        (json!({"superuser": "true", "acl": list}), Ok((false, true))),
+        (
+            json!({"acl": [{"permission": "allow", "topic": "a"}]}),
+            Err(TokenError::Claims),
+        ),
+    ] {
+        let granted = check(&signed(&claims), &rules);
+        let granted = granted.map(|granted| (granted.is_superuser, granted.own.is_some()));
+        assert_eq!(granted, expected, "{claims}");
+    }
 }
 
 #[test]

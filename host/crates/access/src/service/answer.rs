@@ -11,6 +11,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::acl_claim;
+
 /// What the answers of a service mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnswerStyle {
@@ -65,8 +67,15 @@ pub(super) fn meaning(style: AnswerStyle, status: u16, is_json: bool, body: &[u8
     }
 }
 
-/// An object that RMQTT understands, under the names that EMQX 5 has. RMQTT reads access rules only from a list.
+/// An object that RMQTT understands, under the names that EMQX 5 has. RMQTT reads access rules only from a list, and ignores
+/// an invalid list. Such a list denies here, because it may contain a rule that denies.
 fn json_result(answer: &Map<String, Value>) -> ServiceAnswer {
+    if answer
+        .get("acl")
+        .is_some_and(|acl| acl_claim::read_of_rmqtt(acl).is_err())
+    {
+        return ServiceAnswer::Deny;
+    }
     let keys = [
         ("superuser", "is_superuser"),
         ("expire_at", "expire_at"),
@@ -142,6 +151,13 @@ mod tests {
                 JSON,
                 "{\"result\":\"allow\",\"expire_at\":1,\"acl\":[]}",
                 allow("{\"expire_at\":1,\"acl\":[]}"),
+            ),
+            (
+                Body,
+                200,
+                JSON,
+                "{\"result\":\"allow\",\"acl\":[{\"permission\":\"allow\",\"action\":\"pub\",\"topic\":\"#\"}]}",
+                ServiceAnswer::Deny,
             ),
             (Body, 200, JSON, "{\"result\":\"yes\"}", ServiceAnswer::Failed),
             (Body, 200, JSON, "{\"allow\":true}", ServiceAnswer::Failed),

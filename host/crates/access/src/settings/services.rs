@@ -10,7 +10,7 @@ use hookhost_settings::{Files, Section, Setting, Value, url};
 
 use super::AuthenticationSource;
 use super::read::file;
-use crate::jwt::{TokenField, TokenRules};
+use crate::jwt::{Rights, TokenField, TokenRules};
 use crate::keys::{Keys, PublishedKeys, public_key, secret_key};
 use crate::service::{AnswerStyle, RequestMethod, RequestTemplate, Service, ServiceState};
 use crate::template::Template;
@@ -27,10 +27,12 @@ pub(super) fn jwt(
     files: &Files<'_>,
 ) -> Option<AuthenticationSource> {
     let fields = [("password", TokenField::Password), ("username", TokenField::Username)];
+    let rights = [("emqx5", Rights::Emqx5), ("rmqtt", Rights::Rmqtt)];
     let rules = TokenRules {
         from: at.choice("from", TokenField::Password, &fields),
         claims: claims(at),
         acl_claim: at.text("acl_claim", "acl".to_owned(), |text| Ok(text.to_owned())),
+        rights: at.choice("rights", Rights::Emqx5, &rights),
         disconnects_after_expiry: at.boolean("disconnect_after_expiry", true),
     };
     let is_base64 = at.boolean("secret_base64", false);
@@ -102,6 +104,13 @@ fn claims(at: &mut Section<'_>) -> Vec<(String, Vec<Template>)> {
         return Vec::new();
     };
     let expected = |(name, setting): (String, Setting)| {
+        if matches!(&setting.value, Value::List(list) if list.is_empty()) {
+            report.add_problem(
+                setting
+                    .place
+                    .problem("needs at least one value, because no token would be accepted"),
+            );
+        }
         let list = match setting.value {
             Value::List(list) => list,
             value => vec![Setting::new(setting.place, value)],

@@ -1,5 +1,7 @@
 //! CONNECT and CONNACK, as events show them. Pure functions.
 
+use std::time::Duration;
+
 use bytestring::ByteString;
 
 use ::rmqtt::codec::types::Protocol;
@@ -53,7 +55,7 @@ pub(super) fn connection(info: &ConnectInfo, peer: &Peer, limits: &Limits) -> Co
 /// How long a session outlives its connection, in seconds. `asked`: the property of CONNECT; `None` before MQTT 5.
 pub(super) fn session_expiry(clean_start: bool, asked: Option<u32>, limits: &Limits) -> u32 {
     let expiry = match asked {
-        Some(asked) => asked,
+        Some(asked) => seconds(requested_expiry(clean_start, asked, limits)),
         None if clean_start => 0,
         None => seconds(limits.session_expiry_interval),
     };
@@ -63,7 +65,16 @@ pub(super) fn session_expiry(clean_start: bool, asked: Option<u32>, limits: &Lim
     }
 }
 
-fn seconds(span: std::time::Duration) -> u32 {
+/// The session expiry interval that counts as requested by a client of MQTT 5, before `max_session_expiry_interval` bounds
+/// it. `asked`: the property of CONNECT in seconds; 0 without it.
+pub(super) fn requested_expiry(clean_start: bool, asked: u32, limits: &Limits) -> Duration {
+    match asked {
+        0 if !clean_start => limits.default_session_expiry_interval,
+        asked => Duration::from_secs(asked.into()),
+    }
+}
+
+fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 

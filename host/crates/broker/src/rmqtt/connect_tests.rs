@@ -80,6 +80,10 @@ fn a_session_outlives_its_connection_as_long_as_both_sides_agree() {
         max_session_expiry_interval: std::time::Duration::from_secs(60),
         ..Limits::default()
     };
+    let with_default = Limits {
+        default_session_expiry_interval: std::time::Duration::from_secs(10),
+        ..Limits::default()
+    };
     for (info, limits, expected) in [
         (
             v3(v3::Connect {
@@ -106,6 +110,24 @@ fn a_session_outlives_its_connection_as_long_as_both_sides_agree() {
             }),
             Limits::default(),
             u32::MAX,
+        ),
+        (v5(v5::Connect::default()), Limits::default(), 0),
+        (v5(v5::Connect::default()), with_default.clone(), 10),
+        (
+            v5(v5::Connect {
+                clean_start: true,
+                ..v5::Connect::default()
+            }),
+            with_default.clone(),
+            0,
+        ),
+        (
+            v5(v5::Connect {
+                session_expiry_interval_secs: 3,
+                ..v5::Connect::default()
+            }),
+            with_default,
+            3,
         ),
     ] {
         assert_eq!(connection(&info, &peer(), &limits).session_expiry, expected, "{info:?}");

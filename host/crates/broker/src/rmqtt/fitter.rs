@@ -1,4 +1,4 @@
-//! What RMQTT settles with each client, with three of its faults fixed.
+//! What RMQTT settles with each client, with three of its faults fixed and one addition.
 //!
 //! - The number of messages that a client may leave unacknowledged is a limit of its own. RMQTT bounds the client's
 //!   publishes by the same number, and disconnects a client that exceeds it.
@@ -6,6 +6,8 @@
 //!   lets it be silent for ever.
 //! - A silent client is disconnected after one and a half times its keep alive, in whole seconds rounded up. RMQTT adds 3
 //!   seconds to a keep alive below 6 and rounds others down.
+//!
+//! The addition: a session of MQTT 5 without an expiry can outlive its connection (`default_session_expiry_interval`).
 //!
 //! Everything else is passed on to RMQTT.
 
@@ -19,16 +21,19 @@ use async_trait::async_trait;
 use ::rmqtt::fitter::{DefaultFitter, Fitter, FitterManager};
 use ::rmqtt::types::{CodecPublish, ConnectInfo, Disconnect, FitterType, Id as ClientKey, ListenerConfig};
 
+use super::connect::requested_expiry;
+use super::limits::Limits;
+
 /// Makes a [`ClientFitter`] for each client.
 pub(super) struct ClientFitters {
-    /// How many messages a client may leave unacknowledged.
-    pub(super) window: NonZeroU16,
+    pub(super) limits: Limits,
 }
 
 impl FitterManager for ClientFitters {
     fn create(&self, info: Arc<ConnectInfo>, key: ClientKey, listener: ListenerConfig) -> FitterType {
         Arc::new(ClientFitter {
-            window: self.window,
+            window: self.limits.window(),
+            expiry_without_request: expiry_without_request(&info, &self.limits),
             backoff: listener.keepalive_backoff,
             keep_alive: match info.proto_ver() {
                 5 => listener.min_keepalive..=listener.max_keepalive,
@@ -42,7 +47,10 @@ impl FitterManager for ClientFitters {
 /// What is settled with one client.
 struct ClientFitter {
     inner: DefaultFitter,
+    /// How many messages the client may leave unacknowledged.
     window: NonZeroU16,
+    /// The session expiry if neither CONNECT nor DISCONNECT requests one.
+    expiry_without_request: Option<Duration>,
     /// Half of the multiple of keep alive after which a silent client is disconnected.
     backoff: f32,
     /// The keep alive that the broker may choose for the client. Before MQTT 5 it cannot tell the client.
@@ -57,6 +65,17 @@ pub(super) fn granted_keep_alive(asked: u16, allowed: RangeInclusive<u16>) -> u1
         0 => *allowed.end(),
         asked => asked.clamp(*allowed.start(), *allowed.end()),
     }
+}
+
+/// The session expiry of a client of MQTT 5 whose CONNECT requests none; `None` if it requests one, and before MQTT 5.
+fn expiry_without_request(info: &ConnectInfo, limits: &Limits) -> Option<Duration> {
+    let ConnectInfo::V5(_, connect) = info else { return None };
+    if connect.session_expiry_interval_secs > 0 {
+        return None;
+    }
+    let expiry = requested_expiry(connect.clean_start, 0, limits);
+    let most = limits.max_session_expiry_interval;
+    Some(if most.is_zero() { expiry } else { expiry.min(most) })
 }
 
 /// The seconds of silence after which a client with this keep alive is disconnected; 0 for never.
@@ -88,7 +107,12 @@ impl Fitter for ClientFitter {
     }
 
     fn session_expiry_interval(&self, disconnect: Option<&Disconnect>) -> Duration {
-        self.inner.session_expiry_interval(disconnect)
+        let is_requested =
+            matches!(disconnect, Some(Disconnect::V5(packet)) if packet.session_expiry_interval_secs.is_some());
+        match self.expiry_without_request {
+            Some(expiry) if !is_requested => expiry,
+            _ => self.inner.session_expiry_interval(disconnect),
+        }
     }
 
     fn message_expiry_interval(&self, publish: &CodecPublish) -> Duration {

@@ -128,7 +128,10 @@ pub struct Limits {
 
     /// Time for which the session of a 3.x client without clean session outlives its connection. 2 h.
     pub session_expiry_interval: Duration,
-    /// Longest time that a 5.0 client may ask for; 0: no limit. 0.
+    /// Time for which the session of a 5.0 client with clean start 0 outlives its connection if the client asks for no
+    /// expiry or for 0. The CONNACK tells the client. 0, the default: the session ends with its connection.
+    pub default_session_expiry_interval: Duration,
+    /// Longest time that a session of any client outlives its connection; 0: no limit. 0.
     pub max_session_expiry_interval: Duration,
     /// Subscriptions of one client; 0: no limit. 0.
     pub max_subscriptions: usize,
@@ -193,6 +196,7 @@ impl Default for Limits {
             message_retry_interval: Duration::from_secs(20),
             message_expiry_interval: Duration::from_secs(5 * 60),
             session_expiry_interval: Duration::from_secs(2 * 60 * 60),
+            default_session_expiry_interval: Duration::ZERO,
             max_session_expiry_interval: Duration::ZERO,
             max_subscriptions: 0,
             max_total_subscriptions: 1_000_000,

@@ -107,9 +107,7 @@ impl Broker {
         };
         let retained = RetainedStore::new(limits, &persistent, source.clone());
         *engine.extends.retain_mut().await = Box::new(retained.clone());
-        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
-            window: limits.window(),
-        });
+        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters { limits: limits.clone() });
         let peers = ClientTable::new(
             engine.clone(),
             Arc::clone(&backlogs),

@@ -200,17 +200,6 @@ async fn a_session_that_is_away_is_found_or_discarded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_expires() {
-    let host = Host::start(Limits::default()).await;
-    let connect = Connect {
-        properties: vec![0x11, 0, 0, 0, 1],
-        ..persistent(5, "c")
-    };
-    connect.join(host.address()).await.disconnect().await;
-    host.sees("session.terminated c Expired").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_a_connection() {
     let host = Host::start(Limits::default()).await;
     scripts::is_silent(&host, 4).await;

@@ -3,6 +3,7 @@
 
 mod conventions;
 mod durable;
+mod expiry;
 mod front;
 mod hostile;
 mod life;

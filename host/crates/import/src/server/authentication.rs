@@ -5,7 +5,7 @@
 use hookhost_settings::{Place, Section, Setting, Table, Value, format_duration};
 
 use super::service::{self, ServiceUse, is_on};
-use super::{MINUTE, Part, SECOND, text};
+use super::{MINUTE, Part, SECOND, put, source, text};
 use crate::checks::switch;
 use crate::{MILLISECOND, Sources};
 
@@ -93,8 +93,8 @@ fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Tabl
     }
     match (name(&mechanism).as_str(), name(&backend).as_str()) {
         ("password_based", "http") => {
-            let mut source = service::emqx5(fields, sources, ServiceUse::Authentication)?;
-            source.insert("source".to_owned(), Setting::new(place, Value::Text("http".to_owned())));
+            let mut source = source("http", &place);
+            source.extend(service::emqx5(fields, sources, ServiceUse::Authentication)?);
             Some(source)
         }
         ("jwt", _) => jwt(fields, sources),
@@ -119,13 +119,9 @@ fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Tabl
 fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     let place = fields.place().clone();
     let report = fields.report();
-    let mut source = Table::new();
-    let mut put = |key: &str, place: &Place, value: Value| {
-        source.insert(key.to_owned(), Setting::new(place.clone(), value));
-    };
-    put("source", &place, Value::Text("jwt".to_owned()));
+    let mut source = source("jwt", &place);
     if let Some((place, from)) = text(fields, "from") {
-        put("from", &place, Value::Text(from));
+        put(&mut source, "from", &place, Value::Text(from));
     }
     let jwks = is_on(fields, "use_jwks") == Some(true);
     let algorithm = text(fields, "algorithm").map(|(_, name)| name);
@@ -149,9 +145,9 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
         }
         if let Some((place, url)) = endpoint {
             let tls = ssl.map(|ssl| service::tls(ssl, &url, sources)).unwrap_or_default();
-            put("jwks_url", &place, Value::Text(url));
+            put(&mut source, "jwks_url", &place, Value::Text(url));
             if !tls.is_empty() {
-                put("tls", &place, Value::Table(tls));
+                put(&mut source, "tls", &place, Value::Table(tls));
             }
         }
         if let Some(setting) = refresh {
@@ -159,7 +155,12 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
             let seconds = setting.integer::<u32>(10..=86_400).map(|seconds| SECOND * seconds);
             let refresh = seconds.or_else(|_| setting.milliseconds(10 * SECOND..=86_400 * SECOND));
             if let Some(refresh) = report.check(refresh) {
-                put("jwks_refresh", &setting.place, Value::Text(format_duration(refresh)));
+                put(
+                    &mut source,
+                    "jwks_refresh",
+                    &setting.place,
+                    Value::Text(format_duration(refresh)),
+                );
             }
         }
     } else if algorithm.as_deref() == Some("public-key") {
@@ -168,27 +169,37 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
                 true => key,
                 false => service::resolved_path(&key, sources),
             };
-            put("public_key", &place, Value::Text(key));
+            put(&mut source, "public_key", &place, Value::Text(key));
         }
     } else if let Some((place, secret)) = secret {
-        put("secret", &place, Value::Text(secret));
+        put(&mut source, "secret", &place, Value::Text(secret));
         if is_base64 == Some(true) {
-            put("secret_base64", &place, Value::Boolean(true));
+            put(&mut source, "secret_base64", &place, Value::Boolean(true));
         }
     }
     if let Some(setting) = fields.take("verify_claims") {
         let claims_place = setting.place.clone();
         if let Some(claims) = claims(fields, setting) {
-            put("claims", &claims_place, Value::text_table(&claims_place, claims));
+            put(
+                &mut source,
+                "claims",
+                &claims_place,
+                Value::text_table(&claims_place, claims),
+            );
         }
     }
     if let Some((place, claim)) = text(fields, "acl_claim_name") {
-        put("acl_claim", &place, Value::Text(claim));
+        put(&mut source, "acl_claim", &place, Value::Text(claim));
     }
     if let Some(setting) = fields.take("disconnect_after_expire")
         && let Some(disconnects) = report.check(switch(&setting))
     {
-        put("disconnect_after_expiry", &setting.place, Value::Boolean(disconnects));
+        put(
+            &mut source,
+            "disconnect_after_expiry",
+            &setting.place,
+            Value::Boolean(disconnects),
+        );
     }
     fields.take("pool_size");
     Some(source)

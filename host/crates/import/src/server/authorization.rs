@@ -3,7 +3,7 @@
 use hookhost_settings::{Place, Section, Setting, Table, Value};
 
 use super::service::{self, ServiceUse, is_on};
-use super::{Part, text};
+use super::{Part, put, text};
 use crate::Sources;
 
 pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
@@ -16,17 +16,16 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
         listed = fields.take("sources");
         common_settings(fields)
     });
-    if let Some(setting) = listed {
+    if let Some(mut setting) = listed {
+        let has_no_first = first_source(&mut setting, sources).is_err();
         match setting.into_list() {
             Ok(list) => list.into_iter().for_each(|setting| source(part, setting, sources)),
-            // Variables may add to the sources of EMQX's own emqx.conf.
-            Err(problem) => part.lost.push(hookhost_settings::Problem {
-                text: format!(
-                    "{}; EMQX has a file acl.conf as its first source unless another one is given",
-                    problem.text
-                ),
-                ..problem
-            }),
+            Err(problem) if has_no_first => part.lose(
+                &problem.place,
+                "needs the first source, which is the file acl.conf in EMQX's folder etc: put this file into the folder of \
+                 the configuration file, or name it with EMQX_ETC_DIR",
+            ),
+            Err(problem) => part.lost.push(problem),
         }
     }
     let Some(common) = common else { return };
@@ -44,6 +43,31 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     {
         part.set(&["access", "http", "cache"], &place, Value::Text(time));
     }
+}
+
+/// EMQX's own emqx.conf has `acl.conf` as the first source, and variables can add a second one. Adds the first source to such
+/// a list.
+///
+/// # Errors
+///
+/// The list has no first source, and the file cannot be read.
+fn first_source(list: &mut Setting, sources: &Sources<'_>) -> Result<(), ()> {
+    let place = list.place.clone();
+    let Value::Table(elements) = &mut list.value else {
+        return Ok(());
+    };
+    if elements.contains_key("1") || !elements.contains_key("2") {
+        return Ok(());
+    }
+    let path = service::resolved_path("${EMQX_ETC_DIR}/acl.conf", sources);
+    if (sources.files)(path.as_ref()).is_err() {
+        return Err(());
+    }
+    let mut first = Table::new();
+    put(&mut first, "type", &place, Value::Text("file".to_owned()));
+    put(&mut first, "path", &place, Value::Text(path));
+    put(elements, "1", &place, Value::Table(first));
+    Ok(())
 }
 
 /// The settings that apply to all sources.

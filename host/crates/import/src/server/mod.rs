@@ -134,7 +134,7 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
     for (key, setting) in parts {
         line_or_tree(broker, &mut tree, key, setting);
     }
-    let others = variables_into(broker, &mut tree, sources);
+    let mut others = variables_into(broker, &mut tree, sources);
     let mut server = ServerSettings::default();
     match broker {
         Broker::Emqx5 => {
@@ -143,7 +143,7 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
         }
         Broker::Emqx4 => plugins::emqx4(&mut tree, &mut server, sources),
         Broker::Nanomq => nanomq::read(&mut tree, &mut server),
-        Broker::Rmqtt => rmqtt::read(&mut server, sources),
+        Broker::Rmqtt => rmqtt::read(&mut server, sources, &mut others),
     }
     listeners::read(broker, &mut tree, &mut server, sources);
     limits::read(&mut tree, &mut server.limits);
@@ -179,6 +179,18 @@ fn line_or_tree(broker: Broker, tree: &mut Table, key: String, setting: Setting)
         Broker::Emqx4 | Broker::Nanomq => line(broker, tree, &key, setting),
         _ => drop(tree.insert(key, setting)),
     }
+}
+
+/// Puts a setting into a table of settings that a part of a broker's configuration becomes.
+fn put(table: &mut Table, key: &str, place: &Place, value: Value) {
+    table.insert(key.to_owned(), Setting::new(place.clone(), value));
+}
+
+/// An element of `authentication` without settings other than its kind.
+fn source(kind: &str, place: &Place) -> Table {
+    let mut source = Table::new();
+    put(&mut source, "source", place, Value::Text(kind.to_owned()));
+    source
 }
 
 /// A text with its place, without blanks around it.

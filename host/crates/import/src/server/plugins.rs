@@ -8,7 +8,7 @@ use hookhost_settings::{Place, Section, Setting, Table, Value, find, remove};
 use super::authentication::anonymous;
 use super::service::{is_on, percent_placeholders, resolved_path};
 use super::web_service::web_service;
-use super::{Part, ServerSettings, text};
+use super::{Part, ServerSettings, put, source, text};
 use crate::Sources;
 
 /// The zones of listeners. Each can have its own `allow_anonymous`, `acl_nomatch` and others.
@@ -175,16 +175,8 @@ pub(super) fn name_and_password(user: &mut Section<'_>, name_key: &str) -> Optio
 
 /// Adds users with their plain passwords as a source.
 pub(super) fn push_users(part: &mut Part, place: &Place, users: Vec<(String, String)>) {
-    let source = Table::from([
-        (
-            "source".to_owned(),
-            Setting::new(place.clone(), Value::Text("password".to_owned())),
-        ),
-        (
-            "users".to_owned(),
-            Setting::new(place.clone(), Value::text_table(place, users)),
-        ),
-    ]);
+    let mut source = source("password", place);
+    put(&mut source, "users", place, Value::text_table(place, users));
     part.push("authentication", place, source);
 }
 
@@ -216,30 +208,26 @@ fn tokens(fields: &mut Section<'_>, sources: &Sources<'_>) -> Vec<Table> {
         ))
     };
     let claims: Vec<(String, String)> = claims.into_iter().filter_map(claim).collect();
-    let source = |(ours, (key_place, key)): (&str, (Place, String))| {
-        let mut source = Table::new();
-        let mut put = |key: &str, place: &Place, value: Value| {
-            source.insert(key.to_owned(), Setting::new(place.clone(), value));
-        };
-        put("source", &place, Value::Text("jwt".to_owned()));
+    let element = |(ours, (key_place, key)): (&str, (Place, String))| {
+        let mut source = source("jwt", &place);
         let key = match ours {
             "public_key" => resolved_path(&key, sources),
             _ => key,
         };
-        put(ours, &key_place, Value::Text(key));
+        put(&mut source, ours, &key_place, Value::Text(key));
         if let Some((place, from)) = &from {
-            put("from", place, Value::Text(from.clone()));
+            put(&mut source, "from", place, Value::Text(from.clone()));
         }
         if let Some((place, claim)) = &acl_claim {
-            put("acl_claim", place, Value::Text(claim.clone()));
+            put(&mut source, "acl_claim", place, Value::Text(claim.clone()));
         }
         if let Some((place, refresh)) = refresh.as_ref().filter(|_| ours == "jwks_url") {
-            put("jwks_refresh", place, Value::Text(refresh.clone()));
+            put(&mut source, "jwks_refresh", place, Value::Text(refresh.clone()));
         }
         if !claims.is_empty() {
-            put("claims", &place, Value::text_table(&place, claims.clone()));
+            put(&mut source, "claims", &place, Value::text_table(&place, claims.clone()));
         }
         source
     };
-    keys.into_iter().flatten().map(source).collect()
+    keys.into_iter().flatten().map(element).collect()
 }

@@ -10,6 +10,8 @@
 //! above. Without `rmqtt.toml`, hookhost imports `rmqtt-acl.toml` if it is there, and warns about the other two files,
 //! because it cannot know whether RMQTT loads these plugins.
 //!
+//! Variables such as `RMQTT_PLUGIN_RMQTT_AUTH_JWT_HMAC_SECRET` override the keys of a plugin's file.
+//!
 //! RMQTT asks no plugin about a client without a user name if its listener has `allow_anonymous`.
 
 mod acl;
@@ -24,6 +26,8 @@ use hookhost_settings::{Place, Section, Setting, Table, Value, document, find};
 use super::authentication::ADD_USERS;
 use super::{Part, ServerSettings};
 use crate::Sources;
+use crate::checks::untyped;
+use crate::env_file::Variable;
 
 const ACL: &str = "rmqtt-acl";
 const HTTP: &str = "rmqtt-auth-http";
@@ -40,25 +44,30 @@ struct Main {
     allow_anonymous: Option<(Place, bool)>,
 }
 
-pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
+/// Reads the files of the plugins that RMQTT loads, and takes their variables out of `variables`.
+pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>, variables: &mut Vec<Variable>) {
     let Some((file, _)) = sources.file else { return };
     let folder = file.parent().unwrap_or(Path::new(""));
     let path = folder.join("../rmqtt.toml");
     sources.included.borrow_mut().push(path.clone());
     let bytes = match (sources.files)(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return without_main(folder, server, sources),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return without_main(folder, server, sources, variables);
+        }
         Err(error) => return lose(&Place::file(path.clone()), &format!("cannot be read: {error}"), server),
     };
     let main = main(&path, &String::from_utf8_lossy(&bytes), server);
     let is_listed = |plugin: &str| main.startups.iter().any(|listed| listed == plugin);
     let (has_http, has_jwt) = (is_listed(HTTP), is_listed(JWT));
     let mut deny_actions = Vec::new();
-    if has_http && let Some(table) = plugin_file(folder, HTTP, server, sources, true) {
-        deny_actions.push(http::read(table, server));
+    if has_http && let Some(mut file) = plugin_file(folder, HTTP, server, sources, true) {
+        take_variables(HTTP, &mut file, variables);
+        deny_actions.push(http::read(file, server));
     }
-    if has_jwt && let Some(table) = plugin_file(folder, JWT, server, sources, true) {
-        deny_actions.push(jwt::read(table, &mut server.authentication));
+    if has_jwt && let Some(mut file) = plugin_file(folder, JWT, server, sources, true) {
+        take_variables(JWT, &mut file, variables);
+        deny_actions.push(jwt::read(file, &mut server.authentication));
     }
     // Without http_auth_req, rmqtt-auth-http leaves CONNECT to the other plugins.
     let checks = &server.authentication;
@@ -66,10 +75,11 @@ pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
     let has_acl = is_listed(ACL) || !main.disabled.iter().any(|plugin| plugin == ACL);
     if has_acl {
         // Without this file, RMQTT has rules of its own.
-        let file = plugin_file(folder, ACL, server, sources, false).unwrap_or_else(|| {
+        let mut file = plugin_file(folder, ACL, server, sources, false).unwrap_or_else(|| {
             let place = Place::file(folder.join("rmqtt-acl.toml"));
             Setting::new(place, Value::Table(Table::new()))
         });
+        take_variables(ACL, &mut file, variables);
         let anonymous = main.allow_anonymous.as_ref();
         deny_actions.push(acl::read(file, server, is_checked, anonymous));
     }
@@ -79,7 +89,7 @@ pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
     set_deny_action(deny_actions.into_iter().flatten().collect(), &mut server.rules);
 }
 
-fn without_main(folder: &Path, server: &mut ServerSettings, sources: &Sources<'_>) {
+fn without_main(folder: &Path, server: &mut ServerSettings, sources: &Sources<'_>, variables: &mut Vec<Variable>) {
     for plugin in [HTTP, JWT] {
         let path = folder.join(format!("{plugin}.toml"));
         sources.included.borrow_mut().push(path.clone());
@@ -91,7 +101,8 @@ fn without_main(folder: &Path, server: &mut ServerSettings, sources: &Sources<'_
             server.authentication.warn(&Place::file(path), text);
         }
     }
-    if let Some(file) = plugin_file(folder, ACL, server, sources, false) {
+    if let Some(mut file) = plugin_file(folder, ACL, server, sources, false) {
+        take_variables(ACL, &mut file, variables);
         let deny_action = acl::read(file, server, false, None);
         set_deny_action(deny_action.into_iter().collect(), &mut server.rules);
     }
@@ -189,6 +200,24 @@ fn plugin_file(
     }
 }
 
+/// Moves the variables of a plugin into the table of its file. A variable is a key of the file in upper case; RMQTT has none
+/// for keys of inner tables. An empty variable is not given.
+fn take_variables(plugin: &str, file: &mut Setting, variables: &mut Vec<Variable>) {
+    let prefix = format!("RMQTT_PLUGIN_{}_", plugin.to_ascii_uppercase().replace('-', "_"));
+    let Value::Table(keys) = &mut file.value else { return };
+    variables.retain(|variable| {
+        let name = variable.name.to_ascii_uppercase();
+        let Some(key) = name.strip_prefix(&prefix) else {
+            return true;
+        };
+        if !variable.value.trim().is_empty() {
+            let value = untyped(variable.place.clone(), variable.value.trim());
+            keys.insert(key.to_ascii_lowercase(), value);
+        }
+        false
+    });
+}
+
 /// `mqtt.allow_anonymous`, if plugins check clients, or if nothing does.
 fn anonymous(main: &Main, is_checked: bool, part: &mut Part) {
     let (place, is_allowed) = main.allow_anonymous.clone().unwrap_or((main.place.clone(), false));
@@ -221,7 +250,7 @@ fn set_deny_action(actions: Vec<(Place, bool)>, part: &mut Part) {
 /// `priority`: the order in which RMQTT asks its plugins. Another order than the default one is a problem.
 fn priority(fields: &mut Section<'_>, default: i64) {
     let Some(setting) = fields.take("priority") else { return };
-    if setting.value != Value::Integer(default) {
+    if setting.integer(i64::MIN..=i64::MAX) != Ok(default) {
         let text = format!(
             "is not supported: hookhost asks RMQTT's plugins in their default order, with priority {default} here"
         );

@@ -1,9 +1,9 @@
 //! Web services that decide for EMQX and NanoMQ, as `source = "http"` and `[access.http]`.
 
-use hookhost_settings::{Place, Section, Setting, Table, Value, url};
+use hookhost_settings::{Section, Setting, Table, Value, url};
 
 use super::authentication::timeout;
-use super::text;
+use super::{put, text};
 use crate::Sources;
 use crate::checks::{self, switch};
 use crate::emqx5::tls as emqx5_tls;
@@ -34,16 +34,13 @@ pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, service_use
     let report = fields.report();
     let place = fields.place().clone();
     let mut service = request(fields, "body", |text| Ok(text.to_owned()))?;
-    let mut put = |key: &str, place: &Place, value: Value| {
-        service.insert(key.to_owned(), Setting::new(place.clone(), value));
-    };
-    put("answers", &place, Value::Text("json".to_owned()));
-    put("on_error", &place, Value::Text("next".to_owned()));
+    put(&mut service, "answers", &place, Value::Text("json".to_owned()));
+    put(&mut service, "on_error", &place, Value::Text("next".to_owned()));
     for (theirs, ours) in [("request_timeout", "timeout"), ("connect_timeout", "connect_timeout")] {
         if let Some(setting) = fields.take(theirs)
             && let Some(time) = report.check(timeout(&setting))
         {
-            put(ours, &setting.place, Value::Text(time));
+            put(&mut service, ours, &setting.place, Value::Text(time));
         }
     }
     if let Some(ssl) = fields.section_if_given("ssl") {
@@ -51,7 +48,7 @@ pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, service_use
         let is_https = matches!(service.get("url"), Some(setting) if setting.as_text().is_some_and(|url| url.starts_with("https:")));
         let tls = tls(ssl, if is_https { "https:" } else { "http:" }, sources);
         if !tls.is_empty() {
-            service.insert("tls".to_owned(), Setting::new(place, Value::Table(tls)));
+            put(&mut service, "tls", &place, Value::Table(tls));
         }
     }
     // Connections are made as they are needed, and a request is not sent again.
@@ -180,9 +177,14 @@ pub(super) fn tls(ssl: Section<'_>, url: &str, sources: &Sources<'_>) -> Table {
     tls
 }
 
-/// A variable of the environment. Without a value, `EMQX_ETC_DIR` is the folder of the configuration file.
+/// A variable of the environment. Without a value, `EMQX_ETC_DIR` is the folder of the configuration file, or of the file of
+/// variables.
 fn variable(name: &str, sources: &Sources<'_>) -> Option<String> {
-    let folder = || sources.file?.0.parent()?.to_str().map(str::to_owned);
+    let folder = || {
+        let file = sources.file.map(|(path, _)| path).or(sources.variables_in)?;
+        let folder = file.parent()?.to_str()?;
+        Some(if folder.is_empty() { "." } else { folder }.to_owned())
+    };
     let value = sources.environment(name);
     value.or_else(|| folder().filter(|_| name == "EMQX_ETC_DIR"))
 }

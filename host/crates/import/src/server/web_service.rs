@@ -1,10 +1,10 @@
 //! The web services of EMQX 4 and NanoMQ: `auth.http` and `http_auth`.
 
-use hookhost_settings::{Section, Setting, Table, Value};
+use hookhost_settings::{Place, Section, Setting, Table, Value};
 
 use super::authentication::timeout;
 use super::service::{percent_placeholders, request};
-use super::{Part, ServerSettings};
+use super::{Part, ServerSettings, put, source};
 
 /// `auth.http.…` of EMQX 4, and `http_auth` of NanoMQ: a request for logins and one for topics. The status decides.
 ///
@@ -36,26 +36,14 @@ pub(super) fn web_service(setting: Setting, server: &mut ServerSettings) {
             let place = fields.place().clone();
             let mut service = request(fields, "params", percent_placeholders)?;
             service.extend(times.clone());
-            for (key, value) in [("answers", "status"), ("on_error", on_error)] {
-                service.insert(
-                    key.to_owned(),
-                    Setting::new(place.clone(), Value::Text(value.to_owned())),
-                );
-            }
-            // EMQX 4 and NanoMQ send forms.
-            let form = || Setting::new(place.clone(), Value::Text("form".to_owned()));
-            service.entry("encoding".to_owned()).or_insert_with(form);
+            with_answers(&mut service, &place, "status", on_error);
             Some(service)
         })
     };
     if let Some(setting) = login {
         let place = setting.place.clone();
-        if let Some(mut source) = service(&mut server.authentication, setting, "refuse") {
-            source.insert(
-                "source".to_owned(),
-                Setting::new(place.clone(), Value::Text("http".to_owned())),
-            );
-            server.authentication.push("authentication", &place, source);
+        if let Some(service) = service(&mut server.authentication, setting, "refuse") {
+            push_service(&mut server.authentication, &place, service);
         }
     }
     if let Some(setting) = topics {
@@ -64,6 +52,23 @@ pub(super) fn web_service(setting: Setting, server: &mut ServerSettings) {
             server.rules.set(&["access", "http"], &place, Value::Table(service));
         }
     }
+}
+
+/// Sets what the answers of a service mean: the settings `answers` and `on_error`. Without a content type, EMQX 4, NanoMQ and
+/// RMQTT send forms.
+pub(super) fn with_answers(service: &mut Table, place: &Place, answers: &str, on_error: &str) {
+    put(service, "answers", place, Value::Text(answers.to_owned()));
+    put(service, "on_error", place, Value::Text(on_error.to_owned()));
+    if !service.contains_key("encoding") {
+        put(service, "encoding", place, Value::Text("form".to_owned()));
+    }
+}
+
+/// Adds a service as a source of users.
+pub(super) fn push_service(part: &mut Part, place: &Place, service: Table) {
+    let mut source = source("http", place);
+    source.extend(service);
+    part.push("authentication", place, source);
 }
 
 /// The times for both requests.

@@ -1,5 +1,7 @@
 //! Users and access rules in the files of RMQTT's plugins.
 
+mod plugins;
+
 use std::path::Path;
 
 use super::*;
@@ -14,15 +16,18 @@ const DEFAULT: &str = "rules = [\n[\"allow\", { user = \"dashboard\" }, \"subscr
     [\"allow\", { ipaddr = \"127.0.0.1\" }, \"pubsub\", [\"$SYS/#\", \"#\"]],\n\
     [\"deny\", \"all\", \"subscribe\", [\"$SYS/#\", { eq = \"#\" }]],\n[\"allow\", \"all\"]\n]\n";
 
-/// Loads `plugins/rmqtt-web-hook.toml` beside these files.
+/// Loads `plugins/rmqtt-web-hook.toml` beside these files, and with these variables, whose names begin with `RMQTT_`.
 fn load(given: &[(&str, String)]) -> Result<Loaded, Vec<String>> {
     let files = |path: &Path| {
         let found = given.iter().find(|(name, _)| Some(*name) == path.to_str());
         let bytes = found.map(|(_, text)| text.as_bytes().to_vec());
         bytes.ok_or(io::ErrorKind::NotFound.into())
     };
+    let variables = given.iter().filter(|(name, _)| name.starts_with("RMQTT_"));
+    let variables: Vec<_> = variables.map(|(name, value)| (*name, value.as_str())).collect();
     let inputs = Inputs {
         webhook_file: file("plugins/rmqtt-web-hook.toml", RMQTT),
+        environment: environment(&variables),
         ..Inputs::default()
     };
     read_with(&inputs, &files).map_err(|refused| shown(&refused.problems))
@@ -216,152 +221,4 @@ async fn rules() {
         ),
     ];
     check(rows).await;
-}
-
-#[tokio::test]
-async fn plugins_that_check_clients() {
-    let http = (
-        HTTP,
-        "http_timeout = \"5s\"\nhttp_headers.Connection = \"keep-alive\"\nhttp_headers.User-Agent = \"RMQTT/0.4.0\"\n\
-         deny_if_error = true\nhttp_auth_req.url = \"http://127.0.0.1:9/auth\"\nhttp_auth_req.method = \"post\"\n\
-         http_auth_req.headers = { content-type = \"application/x-www-form-urlencoded\" }\n\
-         http_auth_req.params = { clientid = \"%c\", username = \"%u\", password = \"%P\" }\n\
-         http_acl_req.url = \"http://127.0.0.1:9/acl\"\nhttp_acl_req.method = \"put\"\n\
-         http_acl_req.params = { access = \"%A\", topic = \"%t\" }\n"
-            .to_owned(),
-    );
-    let login_only = |method: &str, param: &str| {
-        let lines = format!(
-            "http_auth_req.url = \"http://127.0.0.1:9/auth\"\nhttp_auth_req.method = \"{method}\"\n\
-             http_auth_req.params = {{ a = \"{param}\" }}\n"
-        );
-        (HTTP, lines)
-    };
-    let jwt = |more: &str| (JWT, format!("hmac_secret = \"x\"\nhmac_base64 = false\n{more}\n"));
-    let default = || (ACL, DEFAULT.to_owned());
-    let acl_only = "http_acl_req.url = \"http://127.0.0.1:9/acl\"\nhttp_acl_req.method = \"put\"\n";
-    let none = "plugins.disabled_default_startups = [\"rmqtt-acl\"]";
-    let rows = [
-        (
-            vec![main("\"rmqtt-auth-http\"", ""), http.clone(), default()],
-            Says("clients are checked by http; 4 access rules and a web service, other topics are denied"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-http\"", none), http.clone()],
-            Says("clients are checked by http; 0 access rules and a web service, other topics are allowed"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-http\"", "listener.tcp.e.allow_anonymous = true"),
-                login_only("get", "%c"),
-                default(),
-            ],
-            Says("clients need no credentials, others are checked by http; 4 access rules, other topics are denied"),
-        ),
-        // The web service decides, and not these rules.
-        (
-            vec![
-                main("\"rmqtt-auth-http\"", ""),
-                login_only("post", "%u"),
-                acl("[\"deny\", { user = \"bob\" }], [\"deny\", \"all\"]"),
-            ],
-            Says("clients are checked by http; 2 access rules, other topics are denied"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-http\", \"rmqtt-auth-jwt\"", ""),
-                login_only("post", "%u"),
-                jwt(""),
-                default(),
-            ],
-            Says("clients are checked by http, jwt; 4 access rules, other topics are denied"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-jwt\"", ""),
-                jwt(
-                    "disconnect_if_expiry = false\nfrom = \"username\"\nencrypt = \"hmac-based\"\nvalidate_claims.exp = true\n\
-                     validate_claims.iss = [\"https://a\", \"https://b\"]\nvalidate_claims.ip = \"${ipaddr}\"",
-                ),
-                default(),
-            ],
-            Says("clients are checked by jwt; 4 access rules, other topics are denied"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-jwt\"", none), jwt("")],
-            Says("clients are checked by jwt; all topics are allowed"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-jwt\"", ""),
-                jwt("validate_claims.v = \"${protocol}\""),
-            ],
-            Refused("plugins/rmqtt-auth-jwt.toml:3: validate_claims.v: has the placeholder ${protocol}"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-jwt\"", ""),
-                (JWT, "hmac_base64 = false\n".to_owned()),
-            ],
-            Refused("plugins/rmqtt-auth-jwt.toml: needs hmac_secret"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-jwt\"", ""),
-                jwt("encrypt = \"public-key\"\npublic_key = \"./none.pem\""),
-            ],
-            Refused("cannot read ./none.pem"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-http\"", ""), login_only("post", "%r")],
-            Refused("http_auth_req.params.a: has the placeholder %r"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-http\"", ""), login_only("patch", "%c")],
-            Refused("http_auth_req.method"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-http\"", ""), (HTTP, "strange = 1\n".to_owned())],
-            Refused("plugins/rmqtt-auth-http.toml:1: strange: unknown key"),
-        ),
-        (
-            vec![main("\"rmqtt-auth-http\"", "")],
-            Refused("plugins/rmqtt-auth-http.toml: cannot be read"),
-        ),
-        // Without http_auth_req, the rules decide about CONNECT.
-        (
-            vec![main("\"rmqtt-auth-http\"", ""), (HTTP, acl_only.to_owned()), default()],
-            Says("every client is accepted; 4 access rules and a web service, other topics are denied"),
-        ),
-        (
-            vec![
-                main("\"rmqtt-auth-http\"", "listener.tcp.e.allow_anonymous = true"),
-                (HTTP, acl_only.to_owned()),
-                acl("[\"deny\", { user = \"bob\" }, \"connect\"], [\"allow\", \"all\"]"),
-            ],
-            Refused("rules[0]"),
-        ),
-        // hookhost cannot know whether RMQTT loads these two without rmqtt.toml.
-        (vec![http, jwt("")], May(&["+-", "+bob sub #"])),
-    ];
-    check(rows).await;
-}
-
-/// RMQTT has rules of its own if a file is missing, but not if it cannot be read.
-#[test]
-fn a_file_that_cannot_be_read_is_not_a_missing_one() {
-    for unreadable in [MAIN, ACL] {
-        let files = |path: &Path| match path.to_str() {
-            Some(path) if path == unreadable => Err(io::ErrorKind::PermissionDenied.into()),
-            Some(MAIN) => Ok(b"plugins.default_startups = []\n".to_vec()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        };
-        let inputs = Inputs {
-            webhook_file: file("plugins/rmqtt-web-hook.toml", RMQTT),
-            ..Inputs::default()
-        };
-        let problems = shown(&read_with(&inputs, &files).err().unwrap().problems);
-        let expected = format!("{unreadable}: cannot be read: permission denied");
-        assert!(problems[0].starts_with(&expected), "{problems:?}");
-    }
 }

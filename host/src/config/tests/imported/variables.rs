@@ -56,13 +56,31 @@ async fn variables() {
             &[("EMQX_AUTHENTICATION__1__ENABLE", "true")],
             Refused("environment: EMQX_AUTHENTICATION__1__ENABLE"),
         ),
+        // The first source is `etc/acl.conf` beside the file.
         (
             EMQX5,
             &[
                 ("EMQX_AUTHORIZATION__SOURCES__2__TYPE", "http"),
                 ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/"),
             ],
-            Refused("EMQX has a file acl.conf as its first source"),
+            Says("every client is accepted; 2 access rules and a web service, other topics are allowed"),
+        ),
+        (
+            EMQX5,
+            &[
+                ("EMQX_ETC_DIR", "/nowhere"),
+                ("EMQX_AUTHORIZATION__SOURCES__2__TYPE", "http"),
+                ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/"),
+            ],
+            Refused("needs the first source, which is the file acl.conf in EMQX's folder etc"),
+        ),
+        (
+            EMQX5,
+            &[
+                ("EMQX_AUTHORIZATION__SOURCES__3__TYPE", "http"),
+                ("EMQX_AUTHORIZATION__SOURCES__3__URL", "http://h/"),
+            ],
+            Refused("is element 3 of a list, which should have an element 1"),
         ),
         (
             EMQX5,

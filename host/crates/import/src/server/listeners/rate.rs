@@ -2,7 +2,7 @@
 //!
 //! hookhost has one rate for all listeners, so the highest one counts, and none if a listener has none.
 
-use hookhost_settings::{Place, Section, Setting, Value};
+use hookhost_settings::{Place, Section, Setting, Value, parse_duration};
 
 use super::super::Part;
 
@@ -48,19 +48,13 @@ fn ignored(fields: &Section<'_>, setting: &Setting, written: &str) {
 fn per_second(text: &str) -> Option<i64> {
     let (count, time) = text.split_once('/').unwrap_or((text, "s"));
     let count: i64 = count.trim().parse().ok()?;
+    // "s" is one second.
     let time = time.trim();
-    let digits = time.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = time.split_at_checked(digits)?;
-    let number: i64 = if number.is_empty() { 1 } else { number.parse().ok()? };
-    let milliseconds = match unit.trim() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
+    let time = match time.starts_with(|first: char| first.is_ascii_digit()) {
+        true => parse_duration(time),
+        false => parse_duration(&format!("1{time}")),
     };
-    let time = number.checked_mul(milliseconds).filter(|time| *time > 0)?;
+    let time = i64::try_from(time.ok()?.as_millis()).ok().filter(|time| *time > 0)?;
     let rate = count.checked_mul(1_000)?.checked_div(time)?;
     (count > 0).then_some(rate.clamp(1, MAX_PER_SECOND))
 }

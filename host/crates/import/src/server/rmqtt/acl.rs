@@ -248,11 +248,8 @@ fn connect(place: &Place, rules: &[Rule], anonymous: Option<&(Place, bool)>, par
     if is_open {
         return Vec::new();
     }
-    if let Some((place, is_allowed)) = anonymous {
-        part.set(&["mqtt", "allow_anonymous"], place, Value::Boolean(*is_allowed));
-    } else {
-        part.set(&["mqtt", "allow_anonymous"], place, Value::Boolean(false));
-    }
+    let (switch, is_allowed) = anonymous.map_or((place, false), |(place, is_allowed)| (place, *is_allowed));
+    part.set(&["mqtt", "allow_anonymous"], switch, Value::Boolean(is_allowed));
     if users.is_empty() {
         let text = format!("RMQTT accepts no client by these rules, and no plugin checks clients: {ADD_USERS}");
         part.lose(place, text);

@@ -6,7 +6,8 @@ use hookhost_settings::{Place, Section, Setting, Table, Value};
 
 use super::super::authentication::timeout;
 use super::super::service::{is_on, percent_placeholders, request};
-use super::super::{Part, ServerSettings};
+use super::super::web_service::{push_service, with_answers};
+use super::super::{Part, ServerSettings, put};
 use super::{deny_action, priority};
 
 /// What both requests have in common.
@@ -37,18 +38,15 @@ pub(super) fn read(file: Setting, server: &mut ServerSettings) -> Option<(Place,
     }
     if let Some(setting) = &common.login {
         let place = setting.place.clone();
-        if let Some(mut source) = service(&mut server.authentication, setting, &common, "refuse") {
-            let kind = Value::Text("http".to_owned());
-            source.insert("source".to_owned(), Setting::new(place.clone(), kind));
-            server.authentication.push("authentication", &place, source);
+        if let Some(service) = service(&mut server.authentication, setting, &common, "refuse") {
+            push_service(&mut server.authentication, &place, service);
         }
     }
     if let Some(setting) = &common.topics {
         let place = setting.place.clone();
         if let Some(mut service) = service(&mut server.rules, setting, &common, "deny") {
             // RMQTT asks about every operation, unless an answer says otherwise.
-            let cache = Setting::new(place.clone(), Value::Text("0s".to_owned()));
-            service.insert("cache".to_owned(), cache);
+            put(&mut service, "cache", &place, Value::Text("0s".to_owned()));
             server.rules.set(&["access", "http"], &place, Value::Table(service));
             let order = Value::texts(&place, ["http", "rules"].map(str::to_owned));
             server.rules.set(&["access", "order"], &place, order);
@@ -89,33 +87,26 @@ fn common(fields: &mut Section<'_>) -> Option<Common> {
 fn service(part: &mut Part, setting: &Setting, common: &Common, on_error: &str) -> Option<Table> {
     part.item(setting.clone(), |fields| {
         let place = fields.place().clone();
-        let own = fields.take("headers").map(|setting| setting.value);
+        let own = fields.section_if_given("headers").map(|mut headers| headers.rest());
         let mut headers = common.headers.clone();
-        if let Some(Value::Table(own)) = own {
-            for (name, value) in own {
-                headers.retain(|other, _| !other.eq_ignore_ascii_case(&name));
-                headers.insert(name, value);
-            }
+        for (name, value) in own.into_iter().flatten() {
+            headers.retain(|other, _| !other.eq_ignore_ascii_case(&name));
+            headers.insert(name, value);
         }
         // hookhost sets this header itself.
         headers.retain(|name, _| !name.eq_ignore_ascii_case("connection"));
-        let mut with_headers =
-            Table::from([("headers".to_owned(), Setting::new(place.clone(), Value::Table(headers)))]);
+        let mut with_headers = Table::new();
+        put(&mut with_headers, "headers", &place, Value::Table(headers));
         for key in ["url", "method", "params"] {
             with_headers.extend(fields.take(key).map(|setting| (key.to_owned(), setting)));
         }
         let mut fields = Section::of(fields.report(), Setting::new(place.clone(), Value::Table(with_headers)))?;
         let mut service = request(&mut fields, "params", placeholders)?;
         let on_error = if common.denies_after_error { on_error } else { "next" };
-        for (key, value) in [("answers", "body"), ("on_error", on_error)] {
-            let value = Value::Text(value.to_owned());
-            service.insert(key.to_owned(), Setting::new(place.clone(), value));
-        }
+        with_answers(&mut service, &place, "body", on_error);
         if let Some(timeout) = &common.timeout {
             service.insert("timeout".to_owned(), timeout.clone());
         }
-        let form = || Setting::new(place.clone(), Value::Text("form".to_owned()));
-        service.entry("encoding".to_owned()).or_insert_with(form);
         Some(service)
     })
 }

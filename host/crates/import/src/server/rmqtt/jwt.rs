@@ -4,7 +4,7 @@
 
 use hookhost_settings::{Place, Section, Setting, Table, Value};
 
-use super::super::{Part, text};
+use super::super::{Part, put, source, text};
 use super::{deny_action, priority};
 
 /// Reads the file. Returns what happens after a denied publish.
@@ -13,21 +13,19 @@ pub(super) fn read(file: Setting, part: &mut Part) -> Option<(Place, bool)> {
     let (action, source) = part.item(file, |fields| {
         let action = deny_action(fields);
         priority(fields, 50);
-        Some((action, source(fields)?))
+        Some((action, tokens(fields)))
     })?;
     part.push("authentication", &place, source);
     Some(action)
 }
 
-fn source(fields: &mut Section<'_>) -> Option<Table> {
+fn tokens(fields: &mut Section<'_>) -> Table {
     let place = fields.place().clone();
-    let mut source = Table::new();
-    let mut put = |key: &str, place: &Place, value: Value| {
-        source.insert(key.to_owned(), Setting::new(place.clone(), value));
-    };
-    put("source", &place, Value::Text("jwt".to_owned()));
+    let mut source = source("jwt", &place);
+    // RMQTT knows neither `is_superuser` nor an object with rules.
+    put(&mut source, "rights", &place, Value::Text("rmqtt".to_owned()));
     if let Some((place, from)) = text(fields, "from") {
-        put("from", &place, Value::Text(from));
+        put(&mut source, "from", &place, Value::Text(from));
     }
     let encryption = text(fields, "encrypt");
     let secret = fields.take("hmac_secret");
@@ -36,13 +34,13 @@ fn source(fields: &mut Section<'_>) -> Option<Table> {
     match encryption.as_ref().map(|(_, name)| name.as_str()) {
         None | Some("hmac-based") => match secret {
             Some(setting) if setting.as_text().is_some_and(|secret| !secret.is_empty()) => {
-                put("secret", &setting.place, setting.value);
-                put("secret_base64", &place, Value::Boolean(is_base64));
+                put(&mut source, "secret", &setting.place, setting.value);
+                put(&mut source, "secret_base64", &place, Value::Boolean(is_base64));
             }
             _ => fields.problem(place.problem("needs hmac_secret: the key of the tokens")),
         },
         Some("public-key") => match public_key {
-            Some((place, path)) => put("public_key", &place, Value::Text(path)),
+            Some((place, path)) => put(&mut source, "public_key", &place, Value::Text(path)),
             None => fields.problem(place.problem("needs public_key: the key of the tokens")),
         },
         Some(_) => {
@@ -51,15 +49,20 @@ fn source(fields: &mut Section<'_>) -> Option<Table> {
         }
     }
     let disconnects = fields.boolean("disconnect_if_expiry", false);
-    put("disconnect_after_expiry", fields.place(), Value::Boolean(disconnects));
+    put(
+        &mut source,
+        "disconnect_after_expiry",
+        fields.place(),
+        Value::Boolean(disconnects),
+    );
     if let Some(claims) = fields.section_if_given("validate_claims") {
         let place = claims.place().clone();
         let claims = expected(claims);
         if !claims.is_empty() {
-            put("claims", &place, Value::Table(claims));
+            put(&mut source, "claims", &place, Value::Table(claims));
         }
     }
-    Some(source)
+    source
 }
 
 /// The expected claims: a text, or a list of texts.
@@ -74,6 +77,10 @@ fn expected(mut claims: Section<'_>) -> Table {
             Value::List(list) => list,
             value => vec![Setting::new(setting.place.clone(), value)],
         };
+        // RMQTT does not check such a claim.
+        if list.is_empty() {
+            continue;
+        }
         // RMQTT compares the subject with its first text only.
         let count = if name == "sub" { 1 } else { usize::MAX };
         let template = |setting: Setting| {
