@@ -31,7 +31,7 @@ use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, fleet, publisher};
 use hookhost_dead_letters::{Kind, Store as Kept};
-use hookhost_delivery::Delivery;
+use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
 use hookhost_otlp::Exporter;

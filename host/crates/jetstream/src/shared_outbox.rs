@@ -143,7 +143,7 @@ impl SharedOutbox {
     /// [`ReadError`] if NATS does not answer.
     pub async fn hosts(&self) -> Result<Vec<SharingHost>, ReadError> {
         let hosts = self.0.bucket.hosts().await;
-        hosts.map_err(|error| ReadError(error.to_string()))
+        hosts.map_err(ReadError::of)
     }
 
     /// The number of partitions.
