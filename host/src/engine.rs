@@ -19,7 +19,7 @@ impl EngineSettings {
     pub(crate) fn upstreams(&self) -> Option<UpstreamSettings> {
         match self {
             EngineSettings::Rmqtt => None,
-            EngineSettings::Gateway(gateway) => Some(gateway.into()),
+            EngineSettings::Gateway(gateway) => Some(gateway.upstreams.clone()),
         }
     }
 }

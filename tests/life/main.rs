@@ -13,6 +13,7 @@ macro_rules! in_both_versions {
 }
 
 mod connections;
+mod memory;
 mod messages;
 mod properties;
 mod sessions;

@@ -49,9 +49,11 @@ impl Summary {
         let config = &loaded.config;
         let (rules, from) = rules(config);
         let (engine, upstream) = match &config.broker {
-            EngineSettings::Gateway(gateway) if gateway.upstreams.is_empty() => ("gateway", Some("rumqttd".to_owned())),
+            EngineSettings::Gateway(gateway) if gateway.upstreams.list.is_empty() => {
+                ("gateway", Some("rumqttd".to_owned()))
+            }
             EngineSettings::Gateway(gateway) => {
-                let upstreams: Vec<String> = gateway.upstreams.iter().map(ToString::to_string).collect();
+                let upstreams: Vec<String> = gateway.upstreams.list.iter().map(ToString::to_string).collect();
                 ("gateway", Some(upstreams.join(", ")))
             }
             EngineSettings::Rmqtt => ("rmqtt", None),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::engine::EngineSettings;
-use hookhost_gateway::{Balance, GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
+use hookhost_gateway::{Balance, GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamSettings, UpstreamTls};
 use hookhost_settings::Section;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) fn read(mut at: Section<'_>) -> EngineSettings {
     let settings = gateway(&mut at);
     match engine {
         Engine::Gateway => {
-            if settings.upstreams.is_empty() && !at.is_given("upstream") {
+            if settings.upstreams.list.is_empty() && !at.is_given("upstream") {
                 at.problem_of(
                     "engine",
                     "needs broker.upstream: the address of a broker, mqtt://HOST:PORT, or rumqttd",
@@ -59,7 +59,7 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
     let d = GatewaySettings::new(Vec::new());
     let hour = Duration::from_secs(3600);
     let (given, in_process) = (Cell::new(0), Cell::new(false));
-    let upstreams = match at.texts("upstream", |text| {
+    let list = match at.texts("upstream", |text| {
         given.set(given.get() + 1);
         in_process.set(in_process.get() || text.trim() == "rumqttd");
         match text.trim() {
@@ -88,17 +88,20 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
         None => Vec::new(),
     };
     let settings = GatewaySettings {
-        balance: at.choice(
-            "balance",
-            d.balance,
-            &[
-                ("round-robin", Balance::RoundRobin),
-                ("least-connections", Balance::LeastConnections),
-                ("client-id", Balance::ClientId),
-                ("failover", Balance::Failover),
-            ],
-        ),
-        drain_timeout: at.duration("drain_timeout", d.drain_timeout, Duration::ZERO..=hour),
+        upstreams: UpstreamSettings {
+            list,
+            balance: at.choice(
+                "balance",
+                d.upstreams.balance,
+                &[
+                    ("round-robin", Balance::RoundRobin),
+                    ("least-connections", Balance::LeastConnections),
+                    ("client-id", Balance::ClientId),
+                    ("failover", Balance::Failover),
+                ],
+            ),
+            drain_timeout: at.duration("drain_timeout", d.upstreams.drain_timeout, Duration::ZERO..=hour),
+        },
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, Duration::from_millis(1)..=hour),
         response_timeout: at.duration("response_timeout", d.response_timeout, Duration::ZERO..=hour),
         proxy_protocol: at.boolean("proxy_protocol", d.proxy_protocol),
@@ -121,7 +124,6 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
             ],
         ),
         sees_all_clients: at.boolean("sees_all_clients", d.sees_all_clients),
-        upstreams,
     };
     match (&settings.tls.certificate, &settings.tls.key) {
         (Some(_), None) => at.problem_of("certificate", "needs broker.key beside it"),

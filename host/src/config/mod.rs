@@ -219,7 +219,7 @@ fn reachable(mqtt: &Mqtt, listen: [Option<Place>; 2]) -> Vec<(Place, SocketAddr)
 
 /// Whether clients reach another broker, which decides who may connect and who may do what.
 fn is_relayed(engine: &EngineSettings) -> bool {
-    matches!(engine, EngineSettings::Gateway(gateway) if !gateway.upstreams.is_empty())
+    matches!(engine, EngineSettings::Gateway(gateway) if !gateway.upstreams.list.is_empty())
 }
 
 fn read_sections(

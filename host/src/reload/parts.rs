@@ -19,7 +19,7 @@ impl ReloadedParts {
         let upstreams = config.broker.upstreams();
         ReloadedParts {
             access: AccessControl::new(config.access.clone()),
-            upstreams: UpstreamControl::new(upstreams.unwrap_or_else(|| (&GatewaySettings::rumqttd()).into())),
+            upstreams: UpstreamControl::new(upstreams.unwrap_or_else(|| GatewaySettings::rumqttd().upstreams)),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod asking;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -38,58 +39,57 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The refusal if no upstream answers, as a code of MQTT 5.
 const SERVER_UNAVAILABLE: u8 = 136;
 
-/// Serves one client until it is gone.
-pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
-    let Handshaken {
-        stream: mut client,
-        peer,
-        permit: _permit,
-    } = handshaken;
-    let shared = Arc::clone(&guard.shared);
-    let Some((connect, early)) = read_connect(&shared, &mut client).await else {
-        return;
-    };
-    shared.traffic.connect(connect.len());
-    let mut handshake = Handshake {
-        emitter: Emitter::new(&shared),
-        shared: Arc::clone(&shared),
-        opening: None,
-        client,
-        peer,
-        early,
-    };
-    let Some(connect) = handshake.open(guard.number, connect) else {
-        return;
-    };
-    handshake.emitter.flush().await;
-    if !handshake.authenticate().await {
-        return;
-    }
-    if let Some(relayed) = handshake.finish(connect).await {
+/// Serves one client until it is gone. What the beginning of a connection needs and the relay itself are boxed, so that
+/// the task of a connected client has space for neither.
+pub(super) fn serve(guard: ConnectionGuard, handshaken: Handshaken) -> impl Future<Output = ()> + Send {
+    let Handshaken { stream, peer, permit } = handshaken;
+    let (stopping, number) = (guard.shared.stopping.clone(), guard.number);
+    let opening = Box::pin(open(Arc::clone(&guard.shared), number, stream, peer));
+    async move {
+        let _counted = (guard, permit);
+        let Some(relayed) = opening.await else { return };
         let Relayed {
             relay,
             handle,
             access,
             upstream,
         } = relayed;
-        let (stopping, number) = (shared.stopping.clone(), guard.number);
-        let expired = async move {
-            match access {
+        let expired = async {
+            match &access {
                 Some(access) => access.expired().await,
                 None => std::future::pending().await,
             }
         };
-        relay
-            .run(async move {
-                tokio::select! {
-                    () = stopping.cancelled() => EndCause::Stopping,
-                    () = handle.kick.notified() => EndCause::Kicked,
-                    () = expired => EndCause::Expired,
-                    () = upstream.drained(number) => EndCause::Draining,
-                }
-            })
-            .await;
+        let interrupted = pin!(async {
+            tokio::select! {
+                () = stopping.cancelled() => EndCause::Stopping,
+                () = handle.kick.notified() => EndCause::Kicked,
+                () = expired => EndCause::Expired,
+                () = upstream.drained(number) => EndCause::Draining,
+            }
+        });
+        relay.run(interrupted).await;
     }
+}
+
+/// Takes a client up to CONNACK.
+async fn open(shared: Arc<Shared>, number: u64, mut client: ClientStream, peer: Peer) -> Option<Relayed> {
+    let (connect, early) = read_connect(&shared, &mut client).await?;
+    shared.traffic.connect(connect.len());
+    let mut handshake = Handshake {
+        emitter: Emitter::new(&shared),
+        shared,
+        opening: None,
+        client,
+        peer,
+        early,
+    };
+    let connect = handshake.open(number, connect)?;
+    handshake.emitter.flush().await;
+    if !handshake.authenticate().await {
+        return None;
+    }
+    handshake.finish(connect).await
 }
 
 /// Reads CONNECT; returns it and the bytes after it. `None` if it does not arrive in time.
@@ -108,7 +108,7 @@ async fn read_connect(shared: &Shared, client: &mut ClientStream) -> Option<(Vec
 
 /// A client after CONNACK.
 struct Relayed {
-    relay: Relay<SessionInspector, Box<dyn UpstreamStream>>,
+    relay: Box<Relay<SessionInspector, Box<dyn UpstreamStream>>>,
     /// What an administrator ends it with.
     handle: Arc<ConnectionHandle>,
     /// What the host itself lets the client do.
@@ -278,4 +278,18 @@ async fn gone(client: &mut ClientStream, held: &mut Vec<u8>) {
         }
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_task_of_a_connected_client_is_small() {
+        fn task_bytes<F>(_: impl Fn(ConnectionGuard, Handshaken) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = task_bytes(serve);
+        assert!(bytes <= 1536, "{bytes} bytes");
+    }
 }

@@ -3,8 +3,9 @@
 //! [`start`] starts a gateway. Each client has one task: `connection` takes it from CONNECT to CONNACK with the help of
 //! `upstream` (with `tls`, `proxy`), and a [`Relay`](hookhost_relay::Relay) moves bytes from then on. Bytes pass
 //! unchanged; the `inspector` sees the packets in them. The meaning of packets is the work of `protocol`, a pure core:
-//! packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the
-//! `publisher_property`, messages name their publisher. State of more than one connection is in `sessions` (each entry
+//! packets in, actions out, which the `emitter` carries out. Packets are changed in two cases only: with the
+//! `publisher_property`, messages name their publisher; and access rules of the host take denied filters out of SUBSCRIBE
+//! and put their codes into SUBACK (`protocol::gate`), which also answers denied publishes. State of more than one connection is in `sessions` (each entry
 //! with its `session_state`) and `recent_publishes`; `shared` holds both.
 //!
 //! `rumqttd` is an upstream in this process. It is reached through a stream that speaks plain MQTT, so nothing else here
@@ -54,8 +55,8 @@ use hookhost_hooks::Bus;
 use hookhost_listener::{ListenerState, Listeners, Serving, TlsFiles};
 use hookhost_relay::{TrafficCounts, frame, packet, stream, wire};
 
-pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
-pub use self::upstream::{Balance, UpstreamControl, UpstreamSettings};
+pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamSettings, UpstreamTls};
+pub use self::upstream::{Balance, UpstreamControl};
 
 /// How often expired sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -96,15 +97,8 @@ impl Broker {
             return Err(StartError::Limit { key, problem });
         }
         let mut wanted = control.subscribe();
-        let UpstreamSettings {
-            upstreams,
-            balance,
-            drain_timeout,
-        } = wanted.borrow_and_update().clone();
         let gateway = &GatewaySettings {
-            upstreams,
-            balance,
-            drain_timeout,
+            upstreams: wanted.borrow_and_update().clone(),
             ..gateway.clone()
         };
         let upstreams = Upstreams::new(gateway, &settings.limits)
@@ -114,7 +108,7 @@ impl Broker {
         let shared = Arc::new(Shared::new(
             GatewaySettings {
                 // Without other upstreams it is the broker in this process, which no client reaches but through here.
-                sees_all_clients: gateway.sees_all_clients || gateway.upstreams.is_empty(),
+                sees_all_clients: gateway.sees_all_clients || gateway.upstreams.list.is_empty(),
                 ..gateway.clone()
             },
             settings.limits.clone(),

@@ -13,13 +13,8 @@ pub const HAS_RUMQTTD: bool = cfg!(feature = "rumqttd");
 /// Settings of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// The upstream brokers; empty if rumqttd in this process is the upstream.
-    pub upstreams: Vec<Upstream>,
-    /// How clients are spread over them.
-    pub balance: Balance,
-    /// How long the connections of an upstream may stay open that a reload has removed. They are closed evenly over this
-    /// time. Default 30 s: as long as clients spread their reconnects anyway.
-    pub drain_timeout: Duration,
+    /// The upstream brokers.
+    pub upstreams: UpstreamSettings,
     /// How long one upstream may take to answer CONNECT, including connecting and TLS. Default 5 s: clients wait no
     /// longer.
     pub connect_timeout: Duration,
@@ -36,6 +31,29 @@ pub struct GatewaySettings {
     pub sees_all_clients: bool,
 }
 
+/// The upstream brokers. A reload may change these settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// Their addresses; empty if rumqttd in this process is the upstream.
+    pub list: Vec<Upstream>,
+    /// How clients are spread over them.
+    pub balance: Balance,
+    /// How long the connections of an upstream may stay open that a reload has removed. They are closed evenly over this
+    /// time. Default 30 s: as long as clients spread their reconnects anyway.
+    pub drain_timeout: Duration,
+}
+
+impl UpstreamSettings {
+    /// These upstreams, everything else by default.
+    pub fn new(list: Vec<Upstream>) -> UpstreamSettings {
+        UpstreamSettings {
+            list,
+            balance: Balance::default(),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 impl GatewaySettings {
     /// A gateway to rumqttd in this process, everything else by default.
     pub fn rumqttd() -> GatewaySettings {
@@ -45,9 +63,7 @@ impl GatewaySettings {
     /// A gateway to these upstreams, everything else by default.
     pub fn new(upstreams: Vec<Upstream>) -> GatewaySettings {
         GatewaySettings {
-            upstreams,
-            balance: Balance::default(),
-            drain_timeout: Duration::from_secs(30),
+            upstreams: UpstreamSettings::new(upstreams),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             proxy_protocol: false,

@@ -32,7 +32,7 @@ mod stream;
 mod tls;
 mod websocket;
 
-pub use accept::{Handshaken, ListenerState, Listeners, Serving};
+pub use accept::{ConnectionPermit, Handshaken, ListenerState, Listeners, Serving};
 pub use certificate::ClientCertificate;
 pub use peer::{Peer, TlsSession};
 pub use read::{read_listeners, read_tls};

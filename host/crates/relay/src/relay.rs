@@ -70,7 +70,8 @@ enum Stop {
 
 impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
     /// A relay that begins with what was read ahead. `longest`: of what length packets of the client and of the
-    /// upstream are found, in bytes. `traffic`: counts them; the caller has counted CONNECT.
+    /// upstream are found, in bytes. `traffic`: counts them; the caller has counted CONNECT. It is boxed, because a task
+    /// would keep space for each place that it is moved to.
     pub fn new(
         inspector: I,
         client: ClientStream,
@@ -79,7 +80,7 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         timeouts: Timeouts,
         [of_client, of_upstream]: [usize; 2],
         traffic: &Traffic,
-    ) -> Relay<I, U> {
+    ) -> Box<Relay<I, U>> {
         let [client_counter, upstream_counter] = traffic.connection();
         if let Some(first) = ahead.connack.first() {
             upstream_counter.count(*first, ahead.connack.len());
@@ -87,7 +88,7 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         let from_client = Direction::counted(of_client, client_counter);
         let from_upstream = Direction::counted(of_upstream, upstream_counter);
         let liveness = Liveness::new(Instant::now(), timeouts.keep_alive, timeouts.keepalive_backoff);
-        let mut relay = Relay {
+        let mut relay = Box::new(Relay {
             inspector,
             client,
             upstream,
@@ -95,7 +96,7 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
             from_upstream,
             liveness,
             timeouts,
-        };
+        });
         relay.from_upstream.out = ahead.connack;
         for (from, bytes) in [(Side::Upstream, ahead.upstream), (Side::Client, ahead.client)] {
             if relay.inspect(from, &bytes) {
@@ -105,9 +106,9 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         relay
     }
 
-    /// Relays until both sides are closed, or until `interrupt` ends the connection.
-    pub async fn run(mut self, interrupt: impl Future<Output = EndCause> + Send) {
-        let mut interrupt = pin!(interrupt);
+    /// Relays until both sides are closed, or until `interrupt` ends the connection. `interrupt` is pinned by the caller,
+    /// because the task would have space for it twice.
+    pub async fn run(mut self: Box<Self>, mut interrupt: Pin<&mut (impl Future<Output = EndCause> + Send)>) {
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut armed = None;
         // Whatever was read ahead is reported before it is written.
@@ -130,7 +131,8 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
                     self.inspector.flush().await;
                     return;
                 }
-                Stop::Over(cause) => return self.over(cause).await,
+                // Boxed, so that the task of a connected client has no space for it.
+                Stop::Over(cause) => return Box::pin(self.over(cause)).await,
             }
         }
     }

@@ -12,12 +12,12 @@ fn a_gateway() {
     let EngineSettings::Gateway(gateway) = config(&inputs(text)).broker else {
         panic!("a gateway")
     };
-    let upstreams: Vec<_> = gateway.upstreams.iter().map(ToString::to_string).collect();
+    let upstreams: Vec<_> = gateway.upstreams.list.iter().map(ToString::to_string).collect();
     assert_eq!(upstreams, ["mqtt://a:1883", "mqtts://b:1"]);
     assert_eq!(gateway.tls.ca.as_deref(), Some(std::path::Path::new("ca.pem")));
     assert!(gateway.proxy_protocol && !gateway.sees_all_clients);
-    assert_eq!(gateway.balance, Balance::ClientId);
-    assert_eq!(gateway.drain_timeout, std::time::Duration::from_secs(300));
+    assert_eq!(gateway.upstreams.balance, Balance::ClientId);
+    assert_eq!(gateway.upstreams.drain_timeout, std::time::Duration::from_secs(300));
     assert_eq!(gateway.publishers, Publishers::Content);
     assert_eq!(
         config(&inputs("[broker]\nengine = \"gateway\"\nupstream = \"rumqttd\"")).broker,

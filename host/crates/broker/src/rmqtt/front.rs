@@ -19,6 +19,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use hookhost_listener::{ClientStream, Handshaken, Peer};
+use hookhost_listener::{ClientStream, ConnectionPermit, Handshaken, Peer};
 use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
@@ -51,6 +52,8 @@ const MAX_INSPECTED_BYTES: usize = 4096;
 const DIAL_ATTEMPTS: usize = 16;
 /// Bytes of RMQTT's packets that the system keeps for the relay.
 const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
+
+type FrontRelay = Box<Relay<FrontInspector, TcpStream>>;
 
 /// Relays clients to RMQTT.
 pub(super) struct Front {
@@ -97,26 +100,31 @@ impl Front {
         ]
     }
 
-    /// Serves one client until it is gone.
-    pub(super) async fn serve(self: Arc<Front>, handshaken: Handshaken) {
-        let Handshaken {
-            stream: client,
-            peer,
-            permit: _permit,
-        } = handshaken;
-        // Boxed, so that the task of a connected client does not keep the space of its beginning.
-        if let Some((relay, relayed)) = Box::pin(self.open(client, peer)).await {
-            drop(self);
-            let expired = async {
+    /// Serves one client until it is gone. What the beginning of a connection needs and the relay itself are boxed, so that
+    /// the task of a connected client has space for neither.
+    pub(super) fn serve(self: Arc<Front>, handshaken: Handshaken) -> impl Future<Output = ()> + Send {
+        let opening = Box::pin(self.open(handshaken));
+        async move {
+            let Some((relay, relayed, _permit)) = opening.await else {
+                return;
+            };
+            let expired = pin!(async {
                 relayed.client.expired().await;
                 EndCause::Expired
-            };
+            });
             relay.run(expired).await;
         }
     }
 
+    /// Opens the connection to RMQTT.
+    async fn open(self: Arc<Front>, handshaken: Handshaken) -> Option<(FrontRelay, Relayed, ConnectionPermit)> {
+        let Handshaken { stream, peer, permit } = handshaken;
+        let (relay, relayed) = self.connect(stream, peer).await?;
+        Some((relay, relayed, permit))
+    }
+
     /// Takes a client up to CONNACK.
-    async fn open(&self, mut client: ClientStream, peer: Peer) -> Option<(Relay<FrontInspector, TcpStream>, Relayed)> {
+    async fn connect(&self, mut client: ClientStream, peer: Peer) -> Option<(FrontRelay, Relayed)> {
         let limits = &self.limits;
         // RMQTT counts the length without the fixed header.
         let longest = limits.max_packet_size as usize + MAX_FIXED_HEADER_BYTES;
@@ -208,7 +216,7 @@ impl Front {
         connect: &Connect,
         keep_alive: Option<u16>,
         ahead: ReadAhead,
-    ) -> Relay<FrontInspector, TcpStream> {
+    ) -> FrontRelay {
         let session = self.source.persistent.get(&connect.client_id);
         let filters = FilterRules::new(&self.limits);
         let inspector = FrontInspector::new(
@@ -266,5 +274,21 @@ async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<TcpStream> {
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_task_of_a_connected_client_is_small() {
+        fn task_bytes<F>(_: impl Fn(Arc<Front>, Handshaken) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = task_bytes(Front::serve);
+        assert!(bytes <= 768, "{bytes} bytes");
+        let bytes = size_of::<Relay<FrontInspector, TcpStream>>();
+        assert!(bytes <= 1024, "{bytes} bytes");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An upstream that supports MQTT 3.1.1 only refuses a CONNECT of MQTT 5 with a CONNACK of MQTT 3.1.1, or closes the
 //! connection. After such an end, two more CONNECTs of the host itself, of both versions, show whether the version was the
-//! reason.
+//! reason. The upstream's [`Target`] remembers the result for a minute.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::packet::{self, ConnackPacket, kind};
 use crate::protocol::ClientSession;
 use crate::shared::Shared;
 use crate::stream::UpstreamStream;
-use crate::upstream::{Target, UpstreamGuard};
+use crate::upstream::{Target, UpstreamGuard, VersionProbe};
 use crate::wire::{NoPacket, read_packet};
 
 /// The longest CONNACK or AUTH.
@@ -52,7 +52,7 @@ enum Unanswered {
     /// It closed without an answer. The reason may be this client.
     Closed,
     /// It answered something else.
-    Odd,
+    UnexpectedAnswer,
 }
 
 impl Handshake {
@@ -93,7 +93,9 @@ impl Handshake {
             match unanswered {
                 Unanswered::Down(why) => shared.upstreams.failed(&target, &why),
                 Unanswered::Closed => shared.report(target.name(), "closed without an answer to CONNECT"),
-                Unanswered::Odd => shared.report(target.name(), "does not answer CONNECT as a broker does"),
+                Unanswered::UnexpectedAnswer => {
+                    shared.report(target.name(), "does not answer CONNECT as a broker does")
+                }
             }
         }
         shared.counts.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -199,13 +201,21 @@ async fn ask(shared: &Shared, target: &Arc<Target>, peer: &Peer, connect: &[u8])
     match read_packet(&mut stream, &mut answer, MAX_ANSWER_BYTES, is_answer).await {
         Ok(_) => Ok(Answered { guard, stream, answer }),
         Err(NoPacket::Closed) => Err(Unanswered::Closed),
-        Err(NoPacket::NotMqtt) => Err(Unanswered::Odd),
+        Err(NoPacket::NotMqtt) => Err(Unanswered::UnexpectedAnswer),
     }
 }
 
-/// Whether an upstream answers a CONNECT of MQTT 3.1.1, but none of MQTT 5.
+/// Whether an upstream answers a CONNECT of MQTT 3.1.1, but none of MQTT 5. An answer to either CONNECT is remembered.
 async fn supports_only_3_1_1(shared: &Shared, target: &Target) -> bool {
-    !answers(shared, target, CONNECT_5).await && answers(shared, target, CONNECT_3_1_1).await
+    // The clients that are refused meanwhile wait for this result.
+    let mut probed = target.version_probe.lock().await;
+    if let Some(known) = probed.as_ref().and_then(VersionProbe::current) {
+        return known;
+    }
+    let supports_5 = answers(shared, target, CONNECT_5).await;
+    let only_3_1_1 = !supports_5 && answers(shared, target, CONNECT_3_1_1).await;
+    *probed = (supports_5 || only_3_1_1).then(|| VersionProbe::new(only_3_1_1));
+    only_3_1_1
 }
 
 /// Whether an upstream answers this CONNECT, with acceptance or refusal.

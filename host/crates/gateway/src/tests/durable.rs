@@ -18,7 +18,15 @@ async fn every_engine_holds_acknowledgements_back_alike() {
         let mut gateway = GatewaySettings::new(vec![at(upstream.address())]);
         gateway.publishers = publishers;
         let settings = settings(Limits::default());
-        let start = async |bus| crate::start(&settings, &gateway, &UpstreamControl::new(&gateway), Some(bus)).await;
+        let start = async |bus| {
+            crate::start(
+                &settings,
+                &gateway,
+                &UpstreamControl::new(gateway.upstreams.clone()),
+                Some(bus),
+            )
+            .await
+        };
         let mut host = DurableHost::with(start).await;
         for version in [4, 5] {
             for qos in [1, 2] {

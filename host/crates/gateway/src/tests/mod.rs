@@ -53,7 +53,13 @@ impl Pair {
 async fn through(limits: Limits, gateway: GatewaySettings) -> Host {
     let settings = settings(limits);
     Host::with(&Hook::ALL, async |bus| {
-        crate::start(&settings, &gateway, &UpstreamControl::new(&gateway), Some(bus)).await
+        crate::start(
+            &settings,
+            &gateway,
+            &UpstreamControl::new(gateway.upstreams.clone()),
+            Some(bus),
+        )
+        .await
     })
     .await
 }

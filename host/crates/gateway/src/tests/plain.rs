@@ -82,7 +82,13 @@ async fn a_packet_longer_than_the_limit_passes_unseen() {
     let gateway = GatewaySettings::new(vec![at(upstream.address())]);
     let settings = settings(limits);
     let host = Host::with(&[Hook::MessagePublish, Hook::MessageDelivered], async |bus| {
-        crate::start(&settings, &gateway, &UpstreamControl::new(&gateway), Some(bus)).await
+        crate::start(
+            &settings,
+            &gateway,
+            &UpstreamControl::new(gateway.upstreams.clone()),
+            Some(bus),
+        )
+        .await
     })
     .await;
     let mut c = clean(4, "c").join(host.address()).await;

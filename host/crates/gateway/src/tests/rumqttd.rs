@@ -20,9 +20,14 @@ async fn host() -> Host {
 async fn broker() -> Broker {
     let settings = settings(Limits::default());
     let gateway = GatewaySettings::rumqttd();
-    Broker::start(&settings, &gateway, &UpstreamControl::new(&gateway), None)
-        .await
-        .unwrap()
+    Broker::start(
+        &settings,
+        &gateway,
+        &UpstreamControl::new(gateway.upstreams.clone()),
+        None,
+    )
+    .await
+    .unwrap()
 }
 
 /// Where rumqttd listens, and its password.

@@ -193,7 +193,7 @@ async fn files_that_are_none_keep_the_host_from_starting() {
         match crate::start(
             &settings(Limits::default()),
             &gateway,
-            &UpstreamControl::new(&gateway),
+            &UpstreamControl::new(gateway.upstreams.clone()),
             None,
         )
         .await

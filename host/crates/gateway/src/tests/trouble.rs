@@ -210,7 +210,7 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     let broker = Broker::start(
         &settings(Limits::default()),
         &gateway,
-        &UpstreamControl::new(&gateway),
+        &UpstreamControl::new(gateway.upstreams.clone()),
         Some(bus),
     )
     .await

@@ -1,18 +1,25 @@
 //! Clients of MQTT 5 before an upstream that supports MQTT 3.1.1 only.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::{Client, clean};
 use super::fake::{Fake, gateway};
 use super::*;
 
-/// How an upstream answers a CONNECT of MQTT 5; without an answer it closes. It accepts MQTT 3.1.1.
-async fn upstream(answer_5: &'static [u8], answer_3: &'static [u8]) -> SocketAddr {
+/// An upstream that answers a CONNECT of MQTT 5 and one of MQTT 3.1.1 with these bytes; without an answer it closes. Returns
+/// its address and the number of its connections so far.
+async fn upstream(answer_5: &'static [u8], answer_3: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
     let fake = Fake::listen().await;
     let address = fake.address();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
     tokio::spawn(async move {
         loop {
             let mut stream = fake.accept().await;
+            counted.fetch_add(1, Ordering::Relaxed);
             let mut connect = vec![0; 1024];
             let Ok(7..) = stream.read(&mut connect).await else {
                 continue;
@@ -21,7 +28,20 @@ async fn upstream(answer_5: &'static [u8], answer_3: &'static [u8]) -> SocketAdd
             stream.write_all(answer).await.unwrap();
         }
     });
-    address
+    (address, connections)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_versions_of_an_upstream_are_probed_once() {
+    let (address, connections) = upstream(&[], &[0x20, 2, 0, 0]).await;
+    let host = gateway(&[address], |_, _| {}).await;
+    for (id, expected) in [("a", 3), ("b", 4), ("c", 5)] {
+        let mut c = Client::raw(host.address(), 5).await;
+        c.write(&clean(5, id).bytes()).await;
+        assert_eq!(c.read().await, (0x20, vec![0, 132, 0]));
+        // The client's own connection, and at first one for each version.
+        assert_eq!(connections.load(Ordering::Relaxed), expected, "{id}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +61,7 @@ async fn a_client_of_mqtt_5_learns_that_its_version_is_not_supported() {
         (&[0x20, 3, 0, 135, 0], ACCEPTED_3, 135),
         (ACCEPTED_5, ACCEPTED_3, 0),
     ] {
-        let host = gateway(&[upstream(answer_5, answer_3).await], |_, _| {}).await;
+        let host = gateway(&[upstream(answer_5, answer_3).await.0], |_, _| {}).await;
         let mut c = Client::raw(host.address(), 5).await;
         c.write(&clean(5, "c").bytes()).await;
         let (first, body) = c.read().await;

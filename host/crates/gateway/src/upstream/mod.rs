@@ -20,16 +20,16 @@ use smallvec::SmallVec;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::settings::GatewaySettings;
+use super::settings::{GatewaySettings, UpstreamSettings};
 use super::stream::UpstreamStream;
 use dial::{Address, Dialer};
 use hookhost_broker::{Limits, UpstreamState};
 use hookhost_listener::Peer;
 
 pub use balance::Balance;
-pub use control::{UpstreamControl, UpstreamSettings};
+pub use control::UpstreamControl;
 pub(crate) use dial::LocalBroker;
-pub(crate) use target::{Target, UpstreamGuard};
+pub(crate) use target::{Target, UpstreamGuard, VersionProbe};
 
 /// The upstream brokers.
 pub(crate) struct Upstreams {
@@ -57,16 +57,17 @@ impl Upstreams {
     /// What is wrong with the files, or why the broker in this process does not start, as a sentence.
     pub(crate) async fn new(settings: &GatewaySettings, limits: &Limits) -> Result<Upstreams, String> {
         let dialer = Dialer::new(settings);
-        dialer.prepare(&settings.upstreams)?;
-        let addresses = if settings.upstreams.is_empty() {
+        let UpstreamSettings { list, balance, .. } = &settings.upstreams;
+        dialer.prepare(list)?;
+        let addresses = if list.is_empty() {
             vec![Address::Local(start_local(settings, limits).await?)]
         } else {
-            settings.upstreams.iter().cloned().map(Address::Network).collect()
+            list.iter().cloned().map(Address::Network).collect()
         };
         let stopping = CancellationToken::new();
         Ok(Upstreams {
             lists: Mutex::new(Lists {
-                balance: settings.balance,
+                balance: *balance,
                 listed: addresses.into_iter().map(Target::new).collect(),
                 draining: Vec::new(),
             }),
@@ -159,11 +160,11 @@ impl Upstreams {
     pub(crate) fn replace(&self, settings: &UpstreamSettings) {
         let is_local = |target: &Arc<Target>| matches!(target.address, Address::Local(_));
         // This reads files, and clients wait for the lock.
-        let prepared = self.dialer.prepare(&settings.upstreams);
+        let prepared = self.dialer.prepare(&settings.list);
         let mut lists = self.lists();
         lists.draining.retain(|target| target.connections() > 0);
-        if settings.upstreams.is_empty() || lists.listed.iter().any(is_local) {
-            if !settings.upstreams.is_empty() || !lists.listed.iter().any(is_local) {
+        if settings.list.is_empty() || lists.listed.iter().any(is_local) {
+            if !settings.list.is_empty() || !lists.listed.iter().any(is_local) {
                 tracing::warn!("a change between rumqttd and other upstreams needs a restart");
             }
             return;
@@ -173,7 +174,7 @@ impl Upstreams {
             return;
         }
         let known: Vec<Arc<Target>> = lists.listed.iter().chain(&lists.draining).cloned().collect();
-        let listed = settings.upstreams.iter().map(|upstream| {
+        let listed = settings.list.iter().map(|upstream| {
             let name = upstream.to_string();
             let known = known.iter().find(|target| target.name() == name);
             known.map_or_else(|| Target::new(Address::Network(upstream.clone())), Arc::clone)

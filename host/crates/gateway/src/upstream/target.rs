@@ -21,9 +21,35 @@ pub(crate) struct Target {
     connections: AtomicUsize,
     /// Set while it is not listed any more.
     drain: watch::Sender<Option<Drain>>,
+    /// What is known of its MQTT versions. Locked during a probe, so that there is one at a time.
+    pub(crate) version_probe: tokio::sync::Mutex<Option<VersionProbe>>,
 }
 
-/// Health, and who watches it.
+/// How long the result of a [`VersionProbe`] is used. Another broker may listen at the address later.
+const VERSION_PROBE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Which MQTT versions the upstream has answered.
+pub(crate) struct VersionProbe {
+    supports_only_3_1_1: bool,
+    at: Instant,
+}
+
+impl VersionProbe {
+    /// A result of now.
+    pub(crate) fn new(supports_only_3_1_1: bool) -> VersionProbe {
+        VersionProbe {
+            supports_only_3_1_1,
+            at: Instant::now(),
+        }
+    }
+
+    /// Whether the upstream supports MQTT 3.1.1 only; `None` if the result is too old.
+    pub(crate) fn current(&self) -> Option<bool> {
+        (self.at.elapsed() < VERSION_PROBE_LIFETIME).then_some(self.supports_only_3_1_1)
+    }
+}
+
+/// Health, and whether a task probes the upstream.
 #[derive(Default)]
 pub(super) struct TargetState {
     pub(super) health: Health,
@@ -55,6 +81,7 @@ impl Target {
             state: Mutex::default(),
             connections: AtomicUsize::new(0),
             drain: watch::Sender::new(None),
+            version_probe: tokio::sync::Mutex::default(),
         })
     }
 

@@ -25,7 +25,7 @@ const C: &str = "mqtt://127.0.0.1:3";
 
 #[tokio::test]
 async fn one_that_has_failed_is_tried_last_until_it_works() {
-    let upstreams = upstreams(&[A, B, C], |settings| settings.balance = Balance::Failover).await;
+    let upstreams = upstreams(&[A, B, C], |settings| settings.upstreams.balance = Balance::Failover).await;
     let order = || names(&upstreams, "c");
     let target = |name: &str| {
         upstreams
@@ -60,7 +60,10 @@ async fn one_that_has_failed_is_tried_last_until_it_works() {
 
 #[tokio::test]
 async fn clients_are_counted_and_spread() {
-    let upstreams = upstreams(&[A, B], |settings| settings.balance = Balance::LeastConnections).await;
+    let upstreams = upstreams(&[A, B], |settings| {
+        settings.upstreams.balance = Balance::LeastConnections
+    })
+    .await;
     let guards: Vec<UpstreamGuard> = (0..5).map(|_| upstreams.order(Some("c"))[0].enter()).collect();
     let counts = |upstreams: &Upstreams| {
         upstreams
@@ -89,7 +92,10 @@ async fn messages_of_the_host_take_no_turn_of_a_client() {
 async fn a_task_finds_out_that_an_upstream_is_back() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("mqtt://{}", listener.local_addr().unwrap());
-    let upstreams = upstreams(&[&address, A], |settings| settings.balance = Balance::Failover).await;
+    let upstreams = upstreams(&[&address, A], |settings| {
+        settings.upstreams.balance = Balance::Failover
+    })
+    .await;
     upstreams.failed(&upstreams.order(None)[0], "no answer to CONNECT in time");
     assert_eq!(names(&upstreams, ""), [A, &*address]);
     // The connection attempt of the task arrives.
@@ -113,7 +119,7 @@ async fn a_reload_drains_what_it_removes() {
     };
     let (on_a, on_b) = (guard(A), guard(B));
     let settings = |list: &[&str]| UpstreamSettings {
-        upstreams: list.iter().map(|text| text.parse().unwrap()).collect(),
+        list: list.iter().map(|text| text.parse().unwrap()).collect(),
         balance: Balance::Failover,
         drain_timeout: Duration::ZERO,
     };

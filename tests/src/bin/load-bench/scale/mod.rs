@@ -17,6 +17,9 @@ use hookhost_tests::raise_file_limit;
 use self::broker::{Broker, Kind};
 use crate::table::{Table, megabytes};
 
+/// After this time a broker has given back to the system what it does not use.
+const SETTLE: Duration = Duration::from_secs(15);
+
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
@@ -62,11 +65,20 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
                 };
                 let before = broker.resident();
                 let connected = connecting::crowd(&broker, idle).await?;
+                tokio::time::sleep(SETTLE).await;
+                let added = broker.resident().saturating_sub(before);
                 table.add(
                     format!("{name}: memory of {idle} idle connections, MB"),
+                    megabytes(added),
+                );
+                let each = added as f64 * 1024.0 / 1000.0 / idle as f64;
+                table.add(format!("{name}: memory of each idle connection, kB"), each);
+                drop(connected);
+                tokio::time::sleep(SETTLE).await;
+                table.add(
+                    format!("{name}: memory kept after they have left, MB"),
                     megabytes(broker.resident().saturating_sub(before)),
                 );
-                drop(connected);
             }
             if wanted("connects") {
                 let Some(broker) = Broker::start(kind).await? else {

@@ -75,7 +75,10 @@ impl LongPacket {
                 }
                 None if before.rest().len() > MAX_FIELD_BYTES => self.next = Part::Rest,
                 None => {
-                    self.pending = before.rest().to_vec();
+                    // Only what was read is removed: a long field is not copied again with each piece of it.
+                    let read = pending.len() - before.rest().len();
+                    pending.drain(..read);
+                    self.pending = pending;
                     break;
                 }
             }

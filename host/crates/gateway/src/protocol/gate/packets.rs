@@ -1,16 +1,8 @@
 //! The packets that a gate changes or creates.
 
 use super::{DeniedBy, NOT_AUTHORIZED};
-use crate::frame::{Frame, header};
+use crate::frame::Frame;
 use crate::packet::FieldReader;
-
-/// A packet with this first byte.
-pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(5 + body.len());
-    header(&mut packet, first, body.len());
-    packet.extend_from_slice(body);
-    packet
-}
 
 /// An acknowledgement: before MQTT 5 it cannot say that the publish was denied.
 pub(super) fn ack(kind: u8, id: u16, version: u8) -> Vec<u8> {
@@ -18,7 +10,8 @@ pub(super) fn ack(kind: u8, id: u16, version: u8) -> Vec<u8> {
     if version == 5 {
         body.push(NOT_AUTHORIZED);
     }
-    packet(kind << 4, &body)
+    let first = kind << 4;
+    Frame { first, body: &body }.packet()
 }
 
 /// Where the properties of a SUBSCRIBE or SUBACK end, which come after its packet identifier.
@@ -39,7 +32,8 @@ pub(super) fn with_topic(frame: Frame<'_>, topic: &str) -> Vec<u8> {
     let mut body = length.to_be_bytes().to_vec();
     body.extend_from_slice(topic.as_bytes());
     body.extend_from_slice(rest);
-    packet(frame.first, &body)
+    let first = frame.first;
+    Frame { first, body: &body }.packet()
 }
 
 /// A SUBSCRIBE without the filters that are denied; `None` if it is malformed.
@@ -56,5 +50,6 @@ pub(super) fn without_filters(frame: Frame<'_>, version: u8, denied: &[DeniedBy]
         }
         filters = rest;
     }
-    Some(packet(frame.first, &body))
+    let first = frame.first;
+    Some(Frame { first, body: &body }.packet())
 }

@@ -1,6 +1,6 @@
 //! SUBSCRIBE and SUBACK at a gate: which filters pass, and the codes of the others.
 
-use super::packets::{packet, properties_end, without_filters};
+use super::packets::{properties_end, without_filters};
 use super::{Asked, DeniedBy, FAILURE, Gate, Passage};
 use crate::frame::Frame;
 use crate::packet::{FieldReader, InvalidPacket, Packet, kind};
@@ -116,7 +116,8 @@ impl Gate {
         });
         let mut body = head.to_vec();
         body.extend(merged);
-        Some(packet(kind::SUBACK << 4, &body))
+        let first = kind::SUBACK << 4;
+        Some(Frame { first, body: &body }.packet())
     }
 
     fn forget_subscribe(&mut self, state: &mut ConnectionState, id: u16) {
