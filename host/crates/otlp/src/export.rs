@@ -285,3 +285,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     }
     Ok(body)
 }
+
+#[cfg(test)]
+#[path = "export_tests.rs"]
+mod tests;
