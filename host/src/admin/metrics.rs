@@ -47,9 +47,7 @@ impl Collector for HostStatus {
         modules::modules(&mut out, self)?;
         delivery::delivery(&mut out, self)?;
         delivery::destinations(&mut out, self)?;
-        self.spans
-            .as_ref()
-            .map_or(Ok(()), |counts| spans::spans(&mut out, counts))
+        spans::spans(&mut out, self.spans.as_ref())
     }
 }
 

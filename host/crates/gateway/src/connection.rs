@@ -271,10 +271,9 @@ impl Handshake {
 /// Waits until the client has closed; what it sends meanwhile is held, up to a limit.
 async fn gone(client: &mut ClientStream, held: &mut Vec<u8>) {
     while held.len() < MAX_EARLY_BYTES {
-        let mut piece = [0; 4096];
-        match client.read(&mut piece).await {
-            Ok(0) | Err(_) => return,
-            Ok(count) => held.extend_from_slice(piece.get(..count).unwrap_or_default()),
+        // Not into an array: the task of each client would have space for it.
+        if !matches!(client.read_buf(held).await, Ok(1..)) {
+            return;
         }
     }
     std::future::pending().await
