@@ -85,7 +85,12 @@ async fn clients_that_never_read() {
     let mut deaf = Vec::new();
     for (number, qos) in [0, 1, 2, 0].into_iter().enumerate() {
         let version = if number % 2 == 0 { Version::V311 } else { Version::V5 };
-        let mut raw = Raw::client(to, version, &format!("deaf-{number}")).await;
+        // Those that are not disconnected because of their queue are when their keep alive expires.
+        let connect = Connect {
+            keep_alive: 25,
+            ..Connect::new(version, &format!("deaf-{number}"))
+        };
+        let mut raw = Raw::connect(to, &connect).await;
         raw.subscribe(version, "flood/#", qos).await;
         deaf.push(raw);
     }
