@@ -278,17 +278,3 @@ async fn gone(client: &mut ClientStream, held: &mut Vec<u8>) {
     }
     std::future::pending().await
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_task_of_a_connected_client_is_small() {
-        fn task_bytes<F>(_: impl Fn(ConnectionGuard, Handshaken) -> F) -> usize {
-            size_of::<F>()
-        }
-        let bytes = task_bytes(serve);
-        assert!(bytes <= 1536, "{bytes} bytes");
-    }
-}
