@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hookhost_listener::{ClientStream, Handshaken, Peer};
 use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::client_locks::ClientLock;
@@ -167,7 +167,7 @@ impl Handshake {
         };
         let verdict = tokio::select! {
             verdict = shared.access.authenticate(opening.login()) => verdict,
-            () = gone(&mut self.client, &mut self.early) => {
+            () = wire::closed(&mut self.client, &mut self.early, MAX_EARLY_BYTES) => {
                 self.give_up().await;
                 return false;
             }
@@ -266,15 +266,4 @@ impl Handshake {
             self.emitter.flush().await;
         }
     }
-}
-
-/// Waits until the client has closed; what it sends meanwhile is held, up to a limit.
-async fn gone(client: &mut ClientStream, held: &mut Vec<u8>) {
-    while held.len() < MAX_EARLY_BYTES {
-        // Not into an array: the task of each client would have space for it.
-        if !matches!(client.read_buf(held).await, Ok(1..)) {
-            return;
-        }
-    }
-    std::future::pending().await
 }

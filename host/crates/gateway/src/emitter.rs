@@ -49,8 +49,11 @@ impl Emitter {
     pub(crate) async fn flush(&mut self) {
         for deferred in std::mem::take(&mut self.deferred) {
             match deferred {
-                Deferred::Waiting(waiting) => waiting.finish().await,
-                Deferred::Event(event, ticket) => self.shared.events().emit_event_with(ticket, *event).await,
+                // These waits are rare and boxed, so that the task of each client has no space for them.
+                Deferred::Waiting(waiting) => Box::pin(waiting.finish()).await,
+                Deferred::Event(event, ticket) => {
+                    Box::pin(self.shared.events().emit_event_with(ticket, *event)).await;
+                }
                 Deferred::Will(will, seconds) => publish_will_later(Arc::clone(&self.shared), will, seconds),
             }
         }

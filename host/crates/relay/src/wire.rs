@@ -53,6 +53,18 @@ pub async fn read_packet(
     }
 }
 
+/// Waits until the other side has closed. Bytes that arrive meanwhile are appended to `held`; once it has `limit` bytes,
+/// nothing more is read and the wait does not end.
+pub async fn closed(stream: &mut (impl AsyncRead + Unpin + ?Sized), held: &mut Vec<u8>, limit: usize) {
+    while held.len() < limit {
+        // Not into an array: the task of each client would have space for it.
+        if !matches!(stream.read_buf(held).await, Ok(1..)) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
 /// Reads until the other side has closed.
 pub async fn drain(stream: &mut (impl AsyncRead + Unpin + ?Sized)) {
     let mut rest = [0; 1024];

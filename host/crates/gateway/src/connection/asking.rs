@@ -205,7 +205,8 @@ async fn ask(shared: &Shared, target: &Arc<Target>, peer: &Peer, connect: &[u8])
     }
 }
 
-/// Whether an upstream answers a CONNECT of MQTT 3.1.1, but none of MQTT 5. An answer to either CONNECT is remembered.
+/// Whether an upstream answers a CONNECT of MQTT 3.1.1, but none of MQTT 5. The result is remembered, also if it answers
+/// neither: otherwise each client that is refused would cost such an upstream two more connections.
 async fn supports_only_3_1_1(shared: &Shared, target: &Target) -> bool {
     // The clients that are refused meanwhile wait for this result.
     let mut probed = target.version_probe.lock().await;
@@ -214,7 +215,7 @@ async fn supports_only_3_1_1(shared: &Shared, target: &Target) -> bool {
     }
     let supports_5 = answers(shared, target, CONNECT_5).await;
     let only_3_1_1 = !supports_5 && answers(shared, target, CONNECT_3_1_1).await;
-    *probed = (supports_5 || only_3_1_1).then(|| VersionProbe::new(only_3_1_1));
+    *probed = Some(VersionProbe::new(only_3_1_1));
     only_3_1_1
 }
 

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use crate::client_locks::{ClientLock, ClientLocks};
 use crate::frame::parse;
 use crate::packet::{self, ConnackPacket, InvalidPacket, kind};
 use crate::stream::UpstreamStream;
-use crate::wire::{NoPacket, drain, read_packet};
+use crate::wire::{NoPacket, closed, drain, read_packet};
 
 /// Bytes that the stream in memory holds in each direction.
 const BUFFER: usize = 64 << 10;
@@ -96,7 +96,7 @@ async fn serve(instance: Arc<Instance>, mut client: DuplexStream, report: Arc<Re
     let replaced = instance.connections.register(&connect.client_id, number);
     let answered = tokio::select! {
         answered = ask(&instance, &connect.client_id, opened) => answered.ok(),
-        () = gone(&mut client, &mut early) => None,
+        () = closed(&mut client, &mut early, MAX_EARLY_BYTES) => None,
         () = replaced.cancelled() => None,
     };
     if let Some(answered) = answered {
@@ -179,16 +179,6 @@ async fn connack(rumqttd: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<usi
         NoPacket::Closed => io::ErrorKind::ConnectionReset.into(),
         NoPacket::NotMqtt => io::ErrorKind::InvalidData.into(),
     })
-}
-
-/// Waits until the gateway has closed; what it sends meanwhile is held, up to a limit.
-async fn gone(client: &mut DuplexStream, held: &mut Vec<u8>) {
-    while held.len() < MAX_EARLY_BYTES {
-        if !matches!(client.read_buf(held).await, Ok(count) if count > 0) {
-            return;
-        }
-    }
-    std::future::pending().await
 }
 
 /// Waits until rumqttd has closed the connection. After DISCONNECT rumqttd closes by itself: if it gets DISCONNECT and the

@@ -33,14 +33,16 @@ async fn upstream(answer_5: &'static [u8], answer_3: &'static [u8]) -> (SocketAd
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_versions_of_an_upstream_are_probed_once() {
-    let (address, connections) = upstream(&[], &[0x20, 2, 0, 0]).await;
-    let host = gateway(&[address], |_, _| {}).await;
-    for (id, expected) in [("a", 3), ("b", 4), ("c", 5)] {
-        let mut c = Client::raw(host.address(), 5).await;
-        c.write(&clean(5, id).bytes()).await;
-        assert_eq!(c.read().await, (0x20, vec![0, 132, 0]));
-        // The client's own connection, and at first one for each version.
-        assert_eq!(connections.load(Ordering::Relaxed), expected, "{id}");
+    for (answer_3, code) in [(&[0x20, 2, 0, 0][..], 132), (&[], 136)] {
+        let (address, connections) = upstream(&[], answer_3).await;
+        let host = gateway(&[address], |_, _| {}).await;
+        for (id, expected) in [("a", 3), ("b", 4), ("c", 5)] {
+            let mut c = Client::raw(host.address(), 5).await;
+            c.write(&clean(5, id).bytes()).await;
+            assert_eq!(c.read().await, (0x20, vec![0, code, 0]));
+            // The client's own connection, and at first one for each version.
+            assert_eq!(connections.load(Ordering::Relaxed), expected, "{id}");
+        }
     }
 }
 
