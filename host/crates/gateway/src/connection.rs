@@ -267,3 +267,19 @@ impl Handshake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output_size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// A gateway has one of these for each connected client. One wait that is not boxed can add thousands of bytes.
+    #[test]
+    fn the_task_of_a_client_is_small() {
+        let size = output_size(serve);
+        assert!(size <= 2048, "{size}");
+    }
+}

@@ -12,14 +12,14 @@ use hookhost_listener::Peer;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::{Handshake, Opening, Relayed, SERVER_UNAVAILABLE, UPSTREAM, gone};
+use super::{Handshake, MAX_EARLY_BYTES, Opening, Relayed, SERVER_UNAVAILABLE, UPSTREAM};
 use crate::frame;
 use crate::packet::{self, ConnackPacket, kind};
 use crate::protocol::ClientSession;
 use crate::shared::Shared;
 use crate::stream::UpstreamStream;
 use crate::upstream::{Target, UpstreamGuard, VersionProbe};
-use crate::wire::{NoPacket, read_packet};
+use crate::wire::{NoPacket, closed, read_packet};
 
 /// The longest CONNACK or AUTH.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -76,7 +76,7 @@ impl Handshake {
             };
             let asked = tokio::select! {
                 asked = asking => asked,
-                () = gone(&mut self.client, &mut self.early) => {
+                () = closed(&mut self.client, &mut self.early, MAX_EARLY_BYTES) => {
                     self.give_up().await;
                     return None;
                 }
@@ -161,14 +161,14 @@ impl Handshake {
 
     /// Extended authentication: passes a packet of the upstream to the client, and one of the client to the upstream.
     async fn exchange(&mut self, upstream: &mut Box<dyn UpstreamStream>, packet: &[u8]) -> Result<(), NoPacket> {
-        let closed = |_: io::Error| NoPacket::Closed;
-        self.client.write_all(packet).await.map_err(closed)?;
-        self.client.flush().await.map_err(closed)?;
+        let failed = |_: io::Error| NoPacket::Closed;
+        self.client.write_all(packet).await.map_err(failed)?;
+        self.client.flush().await.map_err(failed)?;
         let is_auth = |first: u8| matches!(first >> 4, kind::AUTH | kind::DISCONNECT);
         let length = read_packet(&mut self.client, &mut self.early, MAX_ANSWER_BYTES, is_auth).await?;
         let rest = self.early.split_off(length);
-        upstream.write_all(&self.early).await.map_err(closed)?;
-        upstream.flush().await.map_err(closed)?;
+        upstream.write_all(&self.early).await.map_err(failed)?;
+        upstream.flush().await.map_err(failed)?;
         self.early = rest;
         Ok(())
     }
