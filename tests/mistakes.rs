@@ -214,8 +214,7 @@ async fn a_configuration_that_changes_is_refused_with_everything_that_is_wrong()
     let host = Setup::new().config(config).start().await;
     let mark = host.log().mark();
     let path = host.dir().join("hookhost.toml");
-    let text =
-        "[webhook]\nmethod = \"psot\"\n[delivery]\nhttp_timeot = \"1s\"\n[webhook.rule]\nclient_connected = [{}]\n";
+    let text = "[webhook]\nmethod = \"psot\"\n[delivery]\nhttp_timeot = \"1s\"\n[webhook.rule]\nclient_connected = [{ action = 1 }]\n";
     std::fs::write(&path, text).unwrap();
     host.log()
         .wait_after(mark, "the refusal", PATIENCE, |line| line.contains("errors=3"))
@@ -224,7 +223,7 @@ async fn a_configuration_that_changes_is_refused_with_everything_that_is_wrong()
     for problem in [
         "4: delivery.http_timeot: unknown key; the nearest known one is delivery.http_timeout",
         "2: webhook.method: \"psot\" is not known; is \"post\" meant?",
-        "6: webhook.rule.client_connected[0].action: is missing",
+        "6: webhook.rule.client_connected[0].action: a string was expected",
     ] {
         let line = format!("{}:{problem}", path.display());
         assert!(log.contains(&line), "{line} is not in\n{log}");

@@ -3,13 +3,11 @@
 mod body;
 mod reason;
 
-use hookhost_guest::{Body, Detail, DropReason, Event, Hook, Problems};
+use hookhost_guest::{Body, Detail, DropReason, Event, Hook};
 
 use super::{BodyFormat, Content, MatchedEvent};
 use crate::key::RuleKey;
-use crate::parse::RuleTable;
 use crate::records::is_system;
-use crate::shape::Shape;
 
 pub(super) struct Rmqtt;
 
@@ -61,14 +59,6 @@ impl BodyFormat for Rmqtt {
         match setting {
             "payload_encoding" => ", whose payloads are always base64",
             _ => "",
-        }
-    }
-
-    /// RMQTT requires an `action`, although its documentation says that the name of the event is the default.
-    fn check(&self, rule: &RuleTable<'_>, shape: &Shape, problems: &mut Problems) {
-        if !shape.as_documented && rule.own("action").is_none() {
-            let text = "is missing: the name that the event gets in the body";
-            problems.add(rule.place("action"), text);
         }
     }
 }
