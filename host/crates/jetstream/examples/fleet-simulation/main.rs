@@ -83,7 +83,7 @@ fn print_failovers(cli: &Cli, start: Instant) {
         "", "hosts", "p50", "p99", "max", "doubled"
     );
     for (failure, name) in [
-        (Failure::Stop, "a host is stopped in order"),
+        (Failure::Stop, "a host is stopped with SIGTERM"),
         (Failure::Kill, "a host is killed"),
         (Failure::Pause, "a host is paused for a minute"),
         (Failure::Cut, "a host loses NATS for a minute"),
