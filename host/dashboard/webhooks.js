@@ -67,7 +67,10 @@ function view(list, states, { test, enable, remove }) {
   const number = (row, of) => (state(row) === undefined ? "–" : count(of(state(row))));
   return table("Webhooks by name, then the rules of the configuration", [
     { title: "Name", text: true, cell: (row) => (row.read_only ? row.name : el("a", { href: `#/webhooks?edit=${encoded(row.name)}` }, row.name)) },
-    { title: "State", cell: (row) => (row.enabled ? badge("enabled", "good") : badge("disabled", "warn")) },
+    { title: "State", cell: (row) => {
+      if (row.problems.length > 0) return el("span", { title: row.problems.join("\n") }, badge("invalid", "bad"));
+      return row.enabled ? badge("enabled", "good") : badge("disabled", "warn");
+    } },
     { title: "Trigger", text: true, cell: (row) => `${texts(row.settings.events, "all events")}${row.settings.topics ? ` on ${texts(row.settings.topics, "all topics")}` : ""}` },
     { title: "URL", text: true, cell: (row) => row.settings.url ?? texts(row.settings.urls, "–") },
     { title: "Delivered", number: true, cell: (row) => number(row, (counts) => counts.delivered) },

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 pub use check::{check, complete};
 pub(crate) use settings::{engine_settings, trial_settings};
 use settings::{kept_limits, module_settings};
-use start::{raise_file_limit, start_exporter, storage, try_addresses};
+use start::{kept_webhooks, raise_file_limit, start_exporter, storage, try_addresses, wait_for_webhooks};
 
 use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
@@ -28,7 +28,7 @@ use crate::module_files::ModuleFiles;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload, ReloadedParts};
 use crate::status::StatusReader;
-use crate::webhooks::WebhookStore;
+use crate::webhooks::KeptStore;
 use crate::{admin, engine, fleet, publisher};
 use hookhost_dead_letters::{Kind, Store as Kept};
 use hookhost_delivery::{Delivery, Storage};
@@ -91,8 +91,12 @@ pub fn run(
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let parts = ReloadedParts::new(&config);
     let outbox = delivery.outbox();
-    let webhooks = WebhookStore::new(config.data.as_ref().map(|data| data.dir.as_path()));
+    let webhooks = kept_webhooks(&config, shared.as_ref());
     let webhooks = webhooks.context("cannot read the webhooks of the data folder")?;
+    let shared_webhooks = match &webhooks {
+        KeptStore::Shared(store) => Some(store.keys()),
+        KeptStore::Own(_) => None,
+    };
     let (reload, modules) = Reload::start(
         configuration,
         webhooks,
@@ -102,6 +106,9 @@ pub fn run(
         outbox,
         parts.clone(),
     )?;
+    if let (Some(webhooks), Some(outbox)) = (&shared_webhooks, &shared) {
+        wait_for_webhooks(webhooks, outbox, &reload.handle(), config.data.is_some())?;
+    }
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let running = admin::Running {

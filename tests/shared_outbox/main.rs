@@ -6,6 +6,7 @@ mod faults;
 mod hosts;
 mod network;
 mod security;
+mod webhooks;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

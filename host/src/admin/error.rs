@@ -99,7 +99,7 @@ impl From<ChangeError> for Error {
             ChangeError::Invalid(_) => StatusCode::BAD_REQUEST,
             ChangeError::Changed(_) => StatusCode::PRECONDITION_FAILED,
             ChangeError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ChangeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            ChangeError::Stopping | ChangeError::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
         let text = error.to_string();

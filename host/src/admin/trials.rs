@@ -100,7 +100,8 @@ async fn try_event(
 fn tried(running: &Running, event: Event, draft: Option<(String, Value)>) -> Result<shape::EventTrial, Error> {
     let all = running.reload.webhooks();
     let is_draft = |webhook: &ListedWebhook| draft.as_ref().is_some_and(|(name, _)| *name == webhook.name);
-    let fitting = |webhook: &&ListedWebhook| webhook.is_enabled && fits(&webhook.settings, &event);
+    let fitting =
+        |webhook: &&ListedWebhook| webhook.is_enabled && webhook.problems.is_empty() && fits(&webhook.settings, &event);
     let mut saved = all.list.iter().filter(|webhook| !is_draft(webhook)).filter(fitting);
     let mut trials = Vec::new();
     if let Some((name, settings)) = &draft {
@@ -111,6 +112,8 @@ fn tried(running: &Running, event: Event, draft: Option<(String, Value)>) -> Res
             can_change: true,
             source: known.map_or("not saved".to_owned(), |known| known.source.clone()),
             settings: settings.clone().into(),
+            revision: None,
+            problems: Vec::new(),
         };
         let result = webhooks::try_event(&running.modules, of(running, &draft)?, event.clone())?;
         trials.push(shape::WebhookTrial::new(&draft, &result));

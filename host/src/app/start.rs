@@ -1,19 +1,24 @@
 //! What a start does before the parts of the host run.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource as Limited, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
-use crate::{admin, version};
+use crate::webhooks::{KeptStore, SharedWebhookStore, WebhookStore};
+use crate::{admin, reload, version};
 use hookhost_activity::ActivityLog;
 use hookhost_delivery::Storage;
-use hookhost_jetstream::{SharedOutbox, WhenUnreachable};
+use hookhost_jetstream::{SharedKeys, SharedOutbox, WhenUnreachable};
 use hookhost_listener::BindError;
 use hookhost_otlp::{Exporter, Resource};
 use hookhost_outbox::Store;
+
+/// How long the start waits for the webhooks in NATS.
+const WEBHOOKS_WAIT: Duration = Duration::from_secs(10);
 
 /// Raises the limit of open files to the maximum of the system. Each client needs one, and the usual limit of 1,024
 /// exists for programs that use `select`.
@@ -66,6 +71,51 @@ pub(super) fn storage(config: &Config) -> anyhow::Result<Storage> {
         outbox: outbox.context("cannot start the shared outbox")?,
         backlog: store,
     })
+}
+
+/// The webhooks that the admin API changes.
+///
+/// # Errors
+///
+/// The file in the data folder cannot be read.
+pub(super) fn kept_webhooks(config: &Config, outbox: Option<&SharedOutbox>) -> std::io::Result<KeptStore> {
+    if let (Some(outbox), Some(settings)) = (outbox, &config.shared_outbox) {
+        let bucket = format!("{}-webhooks", settings.name);
+        return SharedWebhookStore::open(outbox, &bucket, config).map(KeptStore::Shared);
+    }
+    WebhookStore::new(config.data.as_ref().map(|data| data.dir.as_path())).map(KeptStore::Own)
+}
+
+/// Uses the webhooks of the bucket before the host serves clients, so that no event misses them. Without NATS, a host with a
+/// data folder uses its copy.
+///
+/// # Errors
+///
+/// The bucket has another form, or there is no copy.
+pub(super) fn wait_for_webhooks(
+    webhooks: &SharedKeys,
+    outbox: &SharedOutbox,
+    reload: &reload::Handle,
+    has_copy: bool,
+) -> anyhow::Result<()> {
+    // An outbox that is not ready has waited for NATS already.
+    let limit = if outbox.is_ready() {
+        WEBHOOKS_WAIT
+    } else {
+        Duration::ZERO
+    };
+    let is_read = webhooks.wait_until_read(limit).map_err(anyhow::Error::msg)?;
+    if is_read {
+        reload.use_shared_webhooks();
+    } else if has_copy {
+        warn!("NATS cannot be reached; the webhooks are those of the last time, and cannot be changed");
+    } else {
+        anyhow::bail!(
+            "the webhooks in the bucket {} of NATS cannot be read",
+            webhooks.bucket()
+        );
+    }
+    Ok(())
 }
 
 /// Starts the export of spans, if an endpoint is set.

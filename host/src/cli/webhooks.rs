@@ -132,7 +132,12 @@ fn list(admin: &AdminArguments, search: &str, limit: usize, after: Option<&str>)
             let url = or(text(webhook, "url"), &text(webhook, "urls"));
             [
                 webhook.name.clone(),
-                if webhook.enabled { "enabled" } else { "disabled" }.to_owned(),
+                match webhook.enabled {
+                    _ if !webhook.problems.is_empty() => "invalid",
+                    true => "enabled",
+                    false => "disabled",
+                }
+                .to_owned(),
                 or(text(webhook, "events"), "all"),
                 or(text(webhook, "topics"), "all"),
                 url,
@@ -160,7 +165,13 @@ fn show(admin: &AdminArguments, name: &str) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let settings = toml::Table::try_from(&webhook.settings).context("the settings are not TOML")?;
-    print(&format!("# {}\n{}", webhook.source, escaped(&settings.to_string())))?;
+    let problems: String = webhook
+        .problems
+        .iter()
+        .map(|problem| format!("# error: {problem}\n"))
+        .collect();
+    let text = format!("# {}\n{problems}{settings}", webhook.source);
+    print(&escaped(&text))?;
     Ok(true)
 }
 

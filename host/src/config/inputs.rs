@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::kept_webhooks::KeptWebhooks;
 use super::{Environment, TextFile};
 
 /// The flags of the command line, as typed.
@@ -44,7 +45,7 @@ pub struct Inputs {
     /// The webhook file of another broker.
     pub webhook_file: Option<TextFile>,
     /// The named webhooks that the admin API keeps; `None`: `webhooks.toml` of the data folder is read.
-    pub kept_webhooks: Option<TextFile>,
+    pub kept_webhooks: Option<KeptWebhooks>,
     /// The addresses on which the running host listens, each with the name of its listener; empty at the start. They do not
     /// change while it runs.
     pub listening: Vec<(String, SocketAddr)>,

@@ -44,14 +44,14 @@ pub use hookhost_import::{Broker, Convert, Environment, TextFile};
 pub use hookhost_settings::{Files, Places, Problem, parse_duration, parse_size};
 pub use inputs::{Flags, Inputs};
 pub(crate) use kept_webhooks::is_absent;
-pub use kept_webhooks::{WEBHOOKS_FILE, check_webhook, webhook_alone};
+pub use kept_webhooks::{KeptWebhooks, SharedWebhook, SharedWebhooks, WEBHOOKS_FILE, check_webhook, webhook_alone};
 pub use load::{default_file, environment, load, load_again, read_file, read_text};
 pub use mqtt::Mqtt;
 pub use refused::Refused;
 pub use restart::Fixed;
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use webhook::{RulesFrom, Webhook};
-pub use webhooks::{NamedWebhook, SECTION as WEBHOOKS, WebhookAlone, destination_name};
+pub use webhooks::{LeftOutWebhook, NamedWebhook, SECTION as WEBHOOKS, WebhookAlone, destination_name};
 
 use crate::admin;
 use crate::engine::EngineSettings;
@@ -62,6 +62,7 @@ use hookhost_dead_letters::Limits;
 use hookhost_listener::read_listeners;
 use hookhost_settings::{Findings, Place, Report, Section, Setting, Table, find};
 use layers::Merged;
+use webhooks::WebhookReader;
 use {hookhost_delivery as delivery, hookhost_event as event};
 
 /// All settings, checked.
@@ -79,6 +80,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The named webhooks.
     pub webhooks: Vec<NamedWebhook>,
+    /// Webhooks that several hosts share, and that this host cannot use.
+    pub left_out_webhooks: Vec<LeftOutWebhook>,
     /// The source of the other modules.
     pub modules: Modules,
     /// The queues between broker and modules.
@@ -156,10 +159,12 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
-    let kept_file = kept_webhooks::file(inputs, &settings, files, &report);
-    let kept = kept_file
-        .as_ref()
-        .map_or(Table::new(), |file| kept_webhooks::read(file, &report));
+    let kept = kept_webhooks::of(inputs, &settings, files, &report);
+    let kept_file = kept.as_ref().map(KeptWebhooks::text);
+    let kept = kept.map_or(Table::new(), |kept| match kept {
+        KeptWebhooks::Own(file) => kept_webhooks::read(&file, &report),
+        KeptWebhooks::Shared(shared) => shared.table(),
+    });
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
@@ -259,6 +264,7 @@ fn read_sections(
         node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),
         webhooks: Vec::new(),
+        left_out_webhooks: Vec::new(),
         modules: Modules::read(root.section("modules")),
         hooks: Hooks::read(root.section("hooks")),
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
@@ -275,7 +281,17 @@ fn read_sections(
     config.delivery.disk = sections::outbox(root.section("outbox"), config.shared_outbox.is_some());
     let destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
     let own = root.section(WEBHOOKS).rest();
-    config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());
+    let reader = WebhookReader {
+        defaults: &config.delivery.terms,
+        sources,
+        report: root.report(),
+    };
+    // A mistake of one host, or of another version, must not stop the webhooks of all hosts.
+    let (webhooks, left_out) = match config.shared_outbox {
+        Some(_) => reader.read_shared(own, kept_webhooks),
+        None => (reader.read(own, kept_webhooks), Vec::new()),
+    };
+    (config.webhooks, config.left_out_webhooks) = (webhooks, left_out);
     let enabled = config.webhooks.iter().filter(|webhook| webhook.is_enabled);
     let private = enabled.filter_map(|webhook| webhook.destination.clone());
     config.delivery.destinations = destinations.iter().cloned().chain(private).collect();

@@ -23,7 +23,7 @@ use hookhost_settings::{JsonDates, Problem, Report, Section, Setting, Table, Val
 use hookhost_webhook::{Format, RuleKey, Rules};
 use serde_json::{Map, Value as Json, json};
 
-pub use named::{NamedWebhook, WebhookAlone};
+pub use named::{LeftOutWebhook, NamedWebhook, WebhookAlone};
 
 use super::destinations::{self, Sources};
 use super::name;
@@ -33,6 +33,8 @@ use super::webhook::check_rule_values;
 pub const SECTION: &str = "webhooks";
 /// The settings of a rule that a webhook has in another form, or that hookhost sets.
 const OTHER_RULE_SETTINGS: [&str; 4] = ["urls", "format", "destination", ACKNOWLEDGE];
+/// The mistake of a kept webhook whose name the configuration file has.
+const DEFINED_TWICE: &str = "is defined in the configuration file too: give one of them another name";
 /// The setting of rules about published messages.
 const ACKNOWLEDGE: &str = "acknowledge";
 
@@ -41,30 +43,63 @@ pub fn destination_name(webhook: &str) -> String {
     format!("{SECTION}/{webhook}")
 }
 
-/// Reads all webhooks: those of the configuration file, and those that are kept in the data folder.
-pub(super) fn read(
-    given: Table,
-    kept: Table,
-    defaults: &Terms,
-    sources: Sources<'_>,
-    report: &Report,
-) -> Vec<NamedWebhook> {
-    let mut all = Vec::new();
-    for (name, setting) in &kept {
-        if given.contains_key(name) {
-            let text = "is defined in the configuration file too: give one of them another name";
-            report.problem(&setting.place, text);
+/// Reads the webhooks of a configuration.
+pub(super) struct WebhookReader<'a> {
+    /// The settings of `[delivery]`.
+    pub(super) defaults: &'a Terms,
+    pub(super) sources: Sources<'a>,
+    pub(super) report: &'a Report,
+}
+
+impl WebhookReader<'_> {
+    /// Reads all webhooks: those of the configuration file, and those that are kept in the data folder.
+    pub(super) fn read(&self, given: Table, kept: Table) -> Vec<NamedWebhook> {
+        for (_, setting) in kept.iter().filter(|(name, _)| given.contains_key(*name)) {
+            self.report.problem(&setting.place, DEFINED_TWICE);
         }
+        let mut all = self.read_table(given, false);
+        all.extend(self.read_table(kept, true));
+        all
     }
-    for (table, is_kept) in [(given, false), (kept, true)] {
+
+    /// Reads all webhooks: those of the configuration file, and those that several hosts share. A shared webhook with mistakes
+    /// is left out.
+    pub(super) fn read_shared(&self, given: Table, shared: Table) -> (Vec<NamedWebhook>, Vec<LeftOutWebhook>) {
+        let names: BTreeSet<String> = given.keys().cloned().collect();
+        let (mut all, mut left_out) = (self.read_table(given, false), Vec::new());
+        for (name, setting) in shared {
+            let read = match names.contains(&name) {
+                true => Err(vec![setting.place.problem(DEFINED_TWICE)]),
+                false => checked_webhook(&name, setting.clone(), self.defaults, self.sources),
+            };
+            match read {
+                Ok(webhook) => all.push(webhook),
+                Err(problems) => {
+                    problems
+                        .iter()
+                        .cloned()
+                        .for_each(|problem| self.report.left_out(problem));
+                    left_out.push(LeftOutWebhook {
+                        name,
+                        settings: setting,
+                        problems,
+                    });
+                }
+            }
+        }
+        (all, left_out)
+    }
+
+    fn read_table(&self, table: Table, is_kept: bool) -> Vec<NamedWebhook> {
+        let mut all = Vec::new();
         for (name, setting) in table {
             // Each has a report of its own, because a report remembers every key that is read.
-            let own = report.item();
-            all.extend(webhook(&name, setting, is_kept, defaults, sources, &own));
-            report.add(own.finish());
+            let own = self.report.item();
+            all.extend(webhook(&name, setting, is_kept, self.defaults, self.sources, &own));
+            self.report.add(own.finish());
         }
+        all
     }
-    all
 }
 
 /// Reads one webhook.
@@ -78,6 +113,24 @@ pub(super) fn alone(
     defaults: &Terms,
     sources: Sources<'_>,
 ) -> Result<WebhookAlone, Vec<Problem>> {
+    let webhook = checked_webhook(name, setting, defaults, sources)?;
+    Ok(WebhookAlone {
+        rules: webhook.alone(),
+        destination: webhook.destination,
+    })
+}
+
+/// Reads one kept webhook.
+///
+/// # Errors
+///
+/// Those of [`alone`].
+fn checked_webhook(
+    name: &str,
+    setting: Setting,
+    defaults: &Terms,
+    sources: Sources<'_>,
+) -> Result<NamedWebhook, Vec<Problem>> {
     let report = Report::default();
     let webhook = webhook(name, setting, true, defaults, sources, &report);
     let mut problems = report.finish().problems;
@@ -86,10 +139,7 @@ pub(super) fn alone(
         let more: Vec<Problem> = webhook.rule_problems().into_iter().filter(is_new).collect();
         problems.extend(more);
         if problems.is_empty() {
-            return Ok(WebhookAlone {
-                rules: webhook.alone(),
-                destination: webhook.destination,
-            });
+            return Ok(webhook);
         }
     }
     problems.sort();

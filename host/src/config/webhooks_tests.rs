@@ -1,6 +1,6 @@
 //! Named webhooks as rules and destinations, and mistakes in them.
 
-use super::super::{Inputs, Loaded, TextFile, read};
+use super::super::{Inputs, KeptWebhooks, Loaded, TextFile, read};
 use super::*;
 
 fn load(file: &str, kept: &str) -> Result<Loaded, Vec<String>> {
@@ -12,7 +12,7 @@ fn load(file: &str, kept: &str) -> Result<Loaded, Vec<String>> {
     };
     let inputs = Inputs {
         file: text("h.toml", file),
-        kept_webhooks: text("w.toml", kept),
+        kept_webhooks: text("w.toml", kept).map(KeptWebhooks::Own),
         ..Inputs::default()
     };
     read(&inputs).map_err(|problems| problems.iter().map(ToString::to_string).collect())
@@ -105,10 +105,10 @@ fn variables_that_kept_webhooks_name_have_a_meaning() {
     let kept = "[webhooks.w]\nurl = \"https://h/\"\nbearer_env = \"HOOKHOST_CRM_TOKEN\"\n";
     let inputs = |variables: &[&str]| Inputs {
         environment: variables.iter().map(|name| variable(name)).collect(),
-        kept_webhooks: Some(TextFile {
+        kept_webhooks: Some(KeptWebhooks::Own(TextFile {
             path: "w.toml".into(),
             text: kept.to_owned(),
-        }),
+        })),
         ..Inputs::default()
     };
     assert_eq!(read(&inputs(&["HOOKHOST_CRM_TOKEN"])).map(drop), Ok(()));
@@ -142,4 +142,36 @@ fn mistakes_of_rules_have_the_place_of_the_webhook() {
         ["webhooks.w.topics[0]", "webhooks.w.where", "webhooks.w.acknowledge"],
         "{problems:#?}"
     );
+}
+
+#[test]
+fn a_shared_webhook_with_mistakes_is_left_out_alone() {
+    let file = "[delivery]\noutbox = \"nats://n\"\n[webhooks.fixed]\nurl = \"http://h/\"\n";
+    let kept = "[webhooks.w]\nurl = \"http://h/\"\n[webhooks.fixed]\nurl = \"http://h/\"\n\
+                [webhooks.newer]\nurl = \"http://h/\"\nretries_of_next_year = 5\n\
+                [webhooks.sql]\nurl = \"http://h/\"\nwhere = \"qos >\"\n";
+    let loaded = load(file, kept).unwrap();
+    let names: Vec<_> = loaded
+        .config
+        .webhooks
+        .iter()
+        .map(|w| (w.name.as_str(), w.is_kept))
+        .collect();
+    assert_eq!(names, [("fixed", false), ("w", true)]);
+    let left_out: Vec<_> = loaded
+        .config
+        .left_out_webhooks
+        .iter()
+        .map(|w| w.name.as_str())
+        .collect();
+    assert_eq!(left_out, ["fixed", "newer", "sql"]);
+    let problems: Vec<String> = loaded.left_out.iter().map(ToString::to_string).collect();
+    for expected in [
+        "w.toml:3: webhooks.fixed: is defined in the configuration file too",
+        "w.toml:7: webhooks.newer.retries_of_next_year: unknown key",
+        "w.toml:10: webhooks.sql.where: ",
+    ] {
+        let is_there = problems.iter().any(|problem| problem.starts_with(expected));
+        assert!(is_there, "{expected}: {problems:#?}");
+    }
 }

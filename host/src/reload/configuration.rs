@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use super::facts::Facts;
-use crate::config::{self, Config, Environment, Fixed, Flags, Inputs, Loaded, Problem, Refused, TextFile};
+use crate::config::{self, Config, Environment, Fixed, Flags, Inputs, KeptWebhooks, Loaded, Problem, Refused};
 use crate::webhooks::{self, ListedWebhook};
 use hookhost_delivery::Receivers;
 use hookhost_gateway::UpstreamSettings;
@@ -59,7 +59,7 @@ impl Origin {
     /// All errors.
     fn load_again(
         &self,
-        kept_webhooks: Option<TextFile>,
+        kept_webhooks: Option<KeptWebhooks>,
         listening: &[(String, SocketAddr)],
     ) -> Result<Loaded, Refused> {
         config::load_again(Inputs {
@@ -88,8 +88,8 @@ pub(crate) struct ReadAgain {
     /// What the host itself uses after the modules have accepted the settings; `None` with errors, and if the files were
     /// not read.
     pub(crate) own: Option<OwnSettings>,
-    /// The text of the kept webhooks that was read; `None` if the file could not be read.
-    pub(crate) kept_text: Option<String>,
+    /// The kept webhooks that it contains; `None` if they come from the data folder.
+    pub(crate) kept: Option<KeptWebhooks>,
     /// Warnings for the operator, and what is left out, although there are no errors.
     pub(crate) warnings: Vec<String>,
 }
@@ -141,7 +141,7 @@ impl Configuration {
             listener_files: listener_files(&loaded.config),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
-            facts: Arc::new(Facts::of(&loaded.config, &loaded.left_out, loaded.given.clone())),
+            facts: Arc::new(Facts::of(&loaded.config, &loaded.left_out, loaded.given.clone(), None)),
         }
     }
 
@@ -190,14 +190,13 @@ impl Configuration {
     }
 
     /// Reads the configuration again with these kept webhooks, and logs new warnings. Blocks, but never for long.
-    pub(crate) fn read(&mut self, kept_webhooks: Option<TextFile>) -> ReadAgain {
-        let kept_text = kept_webhooks.as_ref().map(|kept| kept.text.clone());
+    pub(crate) fn read(&mut self, kept: Option<KeptWebhooks>) -> ReadAgain {
         if let Some((file, settings)) = &self.unrepeatable {
             let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
             return ReadAgain {
                 settings: Ok(settings.clone()),
                 own: None,
-                kept_text,
+                kept,
                 warnings: vec![warning.to_string()],
             };
         }
@@ -209,7 +208,7 @@ impl Configuration {
             fixed,
             files,
             imported: _,
-        } = match self.origin.load_again(kept_webhooks, &self.listening) {
+        } = match self.origin.load_again(kept.clone(), &self.listening) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 // The mistake may be in a file that is included only now, or in one that cannot be read at the moment.
@@ -221,7 +220,7 @@ impl Configuration {
                 return ReadAgain {
                     settings: Err(refused),
                     own: None,
-                    kept_text,
+                    kept,
                     warnings: Vec::new(),
                 };
             }
@@ -234,7 +233,7 @@ impl Configuration {
             error!("left out: {problem}");
         }
         self.files = absolute(&files);
-        let facts = Arc::new(Facts::of(&config, &left_out, given));
+        let facts = Arc::new(Facts::of(&config, &left_out, given, kept.as_ref()));
         let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
         let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
         warnings.extend(left_out);
@@ -246,7 +245,7 @@ impl Configuration {
                 access: config.access,
                 facts,
             }),
-            kept_text,
+            kept,
             warnings: texts,
         }
     }

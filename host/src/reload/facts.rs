@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
-use crate::config::{Config, Given, Problem};
+use crate::config::{Config, Given, KeptWebhooks, Problem};
 use crate::webhooks::ListedWebhook;
 use hookhost_delivery::Terms;
 
@@ -24,9 +24,16 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(config: &Config, left_out: &[Problem], given: Vec<Given>) -> Facts {
-        let mut named: Vec<ListedWebhook> = config.webhooks.iter().map(ListedWebhook::from).collect();
+    /// Of a configuration. `kept` are the webhooks of the admin API if they do not come from the data folder.
+    pub(super) fn of(config: &Config, left_out: &[Problem], given: Vec<Given>, kept: Option<&KeptWebhooks>) -> Facts {
+        let usable = config.webhooks.iter().map(ListedWebhook::from);
+        let mut named: Vec<ListedWebhook> = usable.chain(config.left_out_webhooks.iter().map(Into::into)).collect();
         named.sort_by(|one, other| one.name.cmp(&other.name));
+        if let Some(KeptWebhooks::Shared(shared)) = kept {
+            for webhook in named.iter_mut().filter(|webhook| webhook.can_change) {
+                webhook.revision = shared.webhooks.get(&webhook.name).map(|shared| shared.revision);
+            }
+        }
         Facts {
             left_out: left_out.iter().map(Problem::to_string).collect(),
             given,

@@ -35,7 +35,13 @@ impl Handle {
         }
     }
 
-    /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk. Blocks the calling
+    /// Webhooks that several hosts share may have changed: returns when they have effect. Blocks the calling thread for as long
+    /// as a reload takes.
+    pub(crate) fn use_shared_webhooks(&self) {
+        self.asker.ask(Reason::Webhooks);
+    }
+
+    /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk, or in NATS. Blocks the calling
     /// thread for as long as a reload takes.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod handle;
 mod listener_files;
 mod parts;
 mod settle;
+mod shared_webhooks;
 mod watched;
 mod watcher;
 mod webhooks;
@@ -28,7 +29,7 @@ pub(crate) use configuration::{Configuration, reloadable};
 pub(crate) use parts::ReloadedParts;
 
 use crate::config::Refused;
-use crate::webhooks::{ChangeQueue, WebhookStore};
+use crate::webhooks::{ChangeQueue, KeptStore};
 use configuration::{OwnSettings, ReadAgain};
 use facts::SharedFacts;
 use hookhost_delivery::Outbox;
@@ -102,7 +103,7 @@ impl Reload {
     /// it), or if the folder exists but cannot be listed. Nothing runs then.
     pub(crate) fn start(
         configuration: Configuration,
-        webhooks: WebhookStore,
+        webhooks: KeptStore,
         settings: modules::Settings,
         engine: Engine,
         bus: Bus,
@@ -134,10 +135,19 @@ impl Reload {
             errors: None,
             ignored: Vec::new(),
             is_unlisted: false,
+            unusable: None,
         };
         reloader.report_ignored(&applied);
+        let shared = match &reloader.webhooks {
+            KeptStore::Shared(store) => Some(store.keys()),
+            KeptStore::Own(_) => None,
+        };
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
+        if let Some(shared) = shared {
+            let asker = watcher.asker();
+            shared.set_on_change(move || asker.notify(Reason::Webhooks));
+        }
         let handle = Handle {
             asker: watcher.asker(),
             facts,
@@ -164,7 +174,7 @@ struct Reloader {
     parts: ReloadedParts,
     facts: SharedFacts,
     tls: ListenerFiles,
-    webhooks: WebhookStore,
+    webhooks: KeptStore,
     changes: ChangeQueue,
     files: WatchedFiles,
     folder: ModulesFolder,
@@ -177,6 +187,8 @@ struct Reloader {
     ignored: Vec<String>,
     /// Whether the log already reports that the folder cannot be listed.
     is_unlisted: bool,
+    /// Why shared webhooks do not have effect, as the log reports it.
+    unusable: Option<String>,
 }
 
 impl Reloader {
@@ -190,9 +202,9 @@ impl Reloader {
             self.tls.reload();
         }
         // After errors, any changed file may be the one that the configuration lacked.
-        if reason != Reason::Folder || self.errors.is_some() {
+        if reason != Reason::Folder || self.errors.is_some() || self.unusable.is_some() {
             // A file that cannot be read is read again with the rest of the configuration, which reports it.
-            let kept = self.webhooks.read().ok();
+            let kept = self.webhooks.read();
             self.unapplied = Some(self.configuration.read(kept));
             self.files.set(self.configuration.files());
         }
@@ -218,10 +230,10 @@ impl Reloader {
             }
         };
         self.is_unlisted = false;
-        let (mut own, mut kept_text, mut configuration) = (None, None, DesiredConfiguration::Unread);
+        let (mut own, mut kept, mut configuration) = (None, None, DesiredConfiguration::Unread);
         if let Some(read) = self.unapplied.take() {
             configuration = self.desired_configuration(read.settings, &folder);
-            (own, kept_text, rescan.warnings) = (read.own, read.kept_text, read.warnings);
+            (own, kept, rescan.warnings) = (read.own, read.kept, read.warnings);
         }
         rescan.applied = self.modules.apply(Desired {
             folder,
@@ -233,8 +245,9 @@ impl Reloader {
             if let Some(own) = own {
                 self.activate_own(own);
             }
-            if let Some(text) = kept_text {
-                self.webhooks.set_active(text);
+            if let Some(kept) = kept {
+                self.unusable = None;
+                self.webhooks.set_active(kept);
             }
         }
         self.report_ignored(&rescan.applied);

@@ -105,6 +105,14 @@ impl<T> Asker<T> {
     }
 }
 
+impl<T> Asker<T> {
+    /// Requests the callback, and does not wait for it.
+    pub(super) fn notify(&self, reason: Reason) {
+        // Nothing waits for the result, and the watcher may have ended.
+        self.0.send(Signal::Reload(reason, channel().0)).ok();
+    }
+}
+
 impl<T> Drop for FolderWatcher<T> {
     fn drop(&mut self) {
         drop(self.signals.send(Signal::End));

@@ -7,14 +7,17 @@ use tracing::{error, info};
 
 use super::Reloader;
 use super::configuration::ReadAgain;
-use crate::config::TextFile;
-use crate::webhooks::{self, ChangeError, Table, WaitingChange};
+use crate::config::{KeptWebhooks, TextFile};
+use crate::webhooks::{self, Change, ChangeError, KeptStore, Table, Tags, WaitingChange};
 use hookhost_modules::{ConfigurationOutcome, Desired, DesiredConfiguration};
 use hookhost_settings::error_line;
 
 impl Reloader {
     /// Makes all changes that wait, with one reload.
     pub(super) fn change_webhooks(&mut self) {
+        if let KeptStore::Shared(_) = self.webhooks {
+            return self.change_shared_webhooks();
+        }
         let waiting = self.changes.take();
         if waiting.is_empty() {
             return;
@@ -22,16 +25,14 @@ impl Reloader {
         if let Some(error) = self.webhooks_are_fixed() {
             return answer_all(waiting, Err(error));
         }
-        let listed = self.configuration.webhooks();
-        let (kept, fixed): (Vec<_>, Vec<_>) = listed.iter().partition(|webhook| webhook.can_change);
+        let listed = self.configuration.webhooks().iter();
+        let kept = listed.filter(|webhook| webhook.can_change);
         let mut table: Table = kept
-            .iter()
             .map(|webhook| (webhook.name.clone(), webhook.settings.clone()))
             .collect();
-        let read_only: BTreeSet<String> = fixed.iter().map(|webhook| webhook.name.clone()).collect();
         let mut accepted = Vec::new();
         for waiting in waiting {
-            match self.checked(&table, &waiting, &read_only) {
+            match self.checked(&table, &waiting.changes, &|_, settings| webhooks::etag(settings)) {
                 Ok(changed) => {
                     table = changed;
                     accepted.push(waiting);
@@ -60,29 +61,33 @@ impl Reloader {
         if let Some(reason) = self.configuration.refuses_webhooks() {
             return Some(ChangeError::Configuration(reason));
         }
-        match self.webhooks.is_unedited() {
+        let KeptStore::Own(store) = &self.webhooks else {
+            return None;
+        };
+        match store.is_unedited() {
             Ok(true) => None,
             Ok(false) => Some(ChangeError::Configuration(format!(
                 "{} was edited; run: hookhost modules rescan",
-                self.webhooks.name().display()
+                store.name().display()
             ))),
             Err(error) => Some(ChangeError::Write(error_line(&error))),
         }
     }
 
-    /// The table after the changes of one request.
-    fn checked(
-        &self,
-        table: &Table,
-        waiting: &WaitingChange,
-        read_only: &BTreeSet<String>,
-    ) -> Result<Table, ChangeError> {
+    /// The table after the changes of one request. `tags` returns the entity tags in the table.
+    pub(super) fn checked(&self, table: &Table, changes: &[Change], tags: &Tags<'_>) -> Result<Table, ChangeError> {
         let file: &Path = self.webhooks.name();
         let check = |name: &str, settings: &_| self.configuration.check_webhook(file, name, settings);
+        let fixed = self
+            .configuration
+            .webhooks()
+            .iter()
+            .filter(|webhook| !webhook.can_change);
+        let read_only: BTreeSet<String> = fixed.map(|webhook| webhook.name.clone()).collect();
         let mut table = table.clone();
         let mut problems = Vec::new();
-        for change in &waiting.changes {
-            match webhooks::apply(&mut table, change, read_only, &check) {
+        for change in changes {
+            match webhooks::apply(&mut table, change, &read_only, tags, &check) {
                 Ok(()) => {}
                 // All mistakes of all webhooks are reported together.
                 Err(ChangeError::Invalid(more)) => problems.extend(more),
@@ -100,30 +105,36 @@ impl Reloader {
     fn activate(&mut self, table: &Table) -> Result<(), ChangeError> {
         let write = |error: std::io::Error| ChangeError::Write(error_line(&error));
         let text = webhooks::text(table).map_err(ChangeError::Write)?;
-        let new = self.webhooks.prepare(text.clone()).map_err(write)?;
-        self.apply_text(text)?;
-        self.webhooks.commit(new).map_err(|error| {
+        let KeptStore::Own(store) = &self.webhooks else {
+            return Ok(());
+        };
+        let new = store.prepare(text.clone()).map_err(write)?;
+        let path = store.name().to_owned();
+        let read = self
+            .configuration
+            .read(Some(KeptWebhooks::Own(TextFile { path, text })));
+        self.apply_read(read)?;
+        let KeptStore::Own(store) = &mut self.webhooks else {
+            return Ok(());
+        };
+        store.commit(new).map_err(|error| {
             let text = error_line(&error);
             ChangeError::Write(format!("{text}; the change has effect until the host restarts"))
         })
     }
 
-    /// Reloads the configuration with a text of kept webhooks. After an error, nothing has changed.
-    fn apply_text(&mut self, text: String) -> Result<(), ChangeError> {
-        let kept = TextFile {
-            path: self.webhooks.name().to_owned(),
-            text,
-        };
-        let folder = self
-            .folder
-            .list()
-            .map_err(|error| ChangeError::Configuration(error_line(&error)))?;
-        let ReadAgain { settings, own, .. } = self.configuration.read(Some(kept));
+    /// Uses a configuration that was read with other webhooks. After an error, nothing has changed.
+    pub(super) fn apply_read(&mut self, read: ReadAgain) -> Result<(), ChangeError> {
         self.files.set(self.configuration.files());
+        let ReadAgain { settings, own, .. } = read;
         let settings = settings.map_err(|refused| {
             let problems: Vec<String> = refused.problems.iter().map(ToString::to_string).collect();
             ChangeError::Configuration(problems.join("; "))
         })?;
+        let folder = self
+            .folder
+            .list()
+            .map_err(|error| ChangeError::Configuration(error_line(&error)))?;
         let applied = self.modules.apply(Desired {
             folder,
             configuration: DesiredConfiguration::Valid(settings),
@@ -142,7 +153,7 @@ impl Reloader {
     }
 }
 
-fn answer_all(waiting: Vec<WaitingChange>, result: Result<(), ChangeError>) {
+pub(super) fn answer_all(waiting: Vec<WaitingChange>, result: Result<(), ChangeError>) {
     for waiting in waiting {
         waiting.answer(result.clone());
     }

@@ -23,6 +23,9 @@ static TAG_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 /// The settings of webhooks by name.
 pub(crate) type Table = BTreeMap<String, Arc<Json>>;
 
+/// The entity tag of a webhook with a name and settings.
+pub(crate) type Tags<'a> = dyn Fn(&str, &Json) -> String + 'a;
+
 /// A change of one webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -96,6 +99,9 @@ pub enum ChangeError {
     /// The configuration of the host cannot be loaded at the moment.
     #[error("the configuration of the host cannot be reloaded: {0}")]
     Configuration(String),
+    /// NATS has not taken a change of webhooks that several hosts share.
+    #[error("the webhooks that the hosts share cannot be changed: {0}")]
+    Unreachable(String),
     /// The webhooks cannot be written.
     #[error("the webhooks cannot be written: {0}")]
     Write(String),
@@ -112,13 +118,13 @@ fn lines(problems: &[FieldProblem]) -> String {
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The entity tag of settings: 16 hex digits. It is valid until the host restarts.
+/// The entity tag of settings that one host keeps: 16 hex digits. It is valid until the host restarts.
 pub fn etag(settings: &Json) -> String {
     format!("{:016x}", TAG_KEY.hash_one(settings.to_string()))
 }
 
-/// Applies a change to a table. `read_only` are the names that the configuration file defines; `check` returns the mistakes
-/// in settings.
+/// Applies a change to a table. `read_only` are the names that the configuration file defines; `tags` returns the
+/// entity tag of a webhook, and `check` the mistakes in settings.
 ///
 /// # Errors
 ///
@@ -127,6 +133,7 @@ pub(crate) fn apply(
     table: &mut Table,
     change: &Change,
     read_only: &BTreeSet<String>,
+    tags: &Tags<'_>,
     check: &dyn Fn(&str, &Json) -> Vec<Problem>,
 ) -> Result<(), ChangeError> {
     let name = &change.name;
@@ -136,7 +143,7 @@ pub(crate) fn apply(
     let known = table.get(name).cloned();
     if let Some(tag) = &change.if_match {
         match &known {
-            Some(known) if etag(known) == *tag => {}
+            Some(known) if tags(name, known) == *tag => {}
             _ => return Err(ChangeError::Changed(name.clone())),
         }
     }

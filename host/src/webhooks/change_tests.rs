@@ -24,7 +24,13 @@ fn made(table: &mut Table, change: &Change) -> Result<(), ChangeError> {
         ],
         _ => Vec::new(),
     };
-    apply(table, change, &BTreeSet::from(["fixed".to_owned()]), &check)
+    apply(
+        table,
+        change,
+        &BTreeSet::from(["fixed".to_owned()]),
+        &|_, settings| etag(settings),
+        &check,
+    )
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::Table;
-use crate::config::{TextFile, WEBHOOKS, WEBHOOKS_FILE, is_absent};
+use super::{SharedWebhookStore, Table};
+use crate::config::{KeptWebhooks, TextFile, WEBHOOKS, WEBHOOKS_FILE, is_absent};
 use crate::new_file::{NewFile, sync_folder};
 
 /// The first lines of the file.
@@ -18,6 +18,50 @@ const HEAD: &str = "# Webhooks that the dashboard, the command `hookhost webhook
                     # hookhost rewrites this file at each change. After you edit it, run: hookhost modules rescan\n\n";
 /// How the text is named in messages if it is in memory.
 const IN_MEMORY: &str = "webhooks in memory";
+
+/// Where the kept webhooks are.
+pub(crate) enum KeptStore {
+    /// In the data folder, or in the memory of this host.
+    Own(WebhookStore),
+    /// In a bucket that several hosts share.
+    Shared(SharedWebhookStore),
+}
+
+impl KeptStore {
+    /// The place for messages.
+    pub(crate) fn name(&self) -> &Path {
+        match self {
+            KeptStore::Own(store) => store.name(),
+            KeptStore::Shared(store) => store.name(),
+        }
+    }
+
+    /// The file or the bucket; `None` in memory.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            KeptStore::Own(store) => store.file(),
+            KeptStore::Shared(store) => Some(store.name()),
+        }
+    }
+
+    /// The webhooks as they are now; `None`: they cannot be read, and the file in the data folder counts.
+    pub(crate) fn read(&self) -> Option<KeptWebhooks> {
+        match self {
+            KeptStore::Own(store) => store.read().ok().map(KeptWebhooks::Own),
+            KeptStore::Shared(store) => store.snapshot().map(|snapshot| KeptWebhooks::Shared(snapshot.webhooks)),
+        }
+    }
+
+    /// These webhooks are in effect.
+    pub(crate) fn set_active(&mut self, kept: KeptWebhooks) {
+        match (self, kept) {
+            (KeptStore::Own(store), KeptWebhooks::Own(file)) => store.text = file.text,
+            (KeptStore::Shared(store), KeptWebhooks::Shared(webhooks)) => store.set_active(webhooks),
+            // The copy in the data folder counts until the bucket was read.
+            (KeptStore::Shared(_), KeptWebhooks::Own(_)) | (KeptStore::Own(_), KeptWebhooks::Shared(_)) => {}
+        }
+    }
+}
 
 /// The kept webhooks as text.
 pub(crate) struct WebhookStore {
@@ -71,11 +115,6 @@ impl WebhookStore {
         })
     }
 
-    /// The text is in effect.
-    pub(crate) fn set_active(&mut self, text: String) {
-        self.text = text;
-    }
-
     /// Whether the file is as it was when it took effect.
     pub(crate) fn is_unedited(&self) -> io::Result<bool> {
         Ok(self.read()?.text == self.text)
@@ -111,23 +150,32 @@ impl WebhookStore {
     }
 }
 
-/// Webhooks as a TOML text.
+/// Webhooks as the text of the file.
 ///
 /// # Errors
 ///
 /// What TOML cannot express.
 pub(crate) fn text(table: &Table) -> Result<String, String> {
+    text_below(HEAD, table)
+}
+
+/// Webhooks as a TOML text below a comment.
+///
+/// # Errors
+///
+/// What TOML cannot express.
+pub(super) fn text_below(head: &str, table: &Table) -> Result<String, String> {
     let mut webhooks = toml::Table::new();
     for (name, settings) in table {
         let settings = toml::Value::try_from(Json::clone(settings)).map_err(|error| format!("{name}: {error}"))?;
         webhooks.insert(name.clone(), settings);
     }
     if webhooks.is_empty() {
-        return Ok(HEAD.to_owned());
+        return Ok(head.to_owned());
     }
     let whole = toml::Table::from_iter([(WEBHOOKS.to_owned(), toml::Value::Table(webhooks))]);
     let body = toml::to_string(&whole).map_err(|error| error.to_string())?;
-    Ok(format!("{HEAD}{body}"))
+    Ok(format!("{head}{body}"))
 }
 
 #[cfg(test)]

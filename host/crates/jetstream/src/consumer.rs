@@ -251,7 +251,7 @@ fn host_of(name: &str) -> Option<&str> {
 /// The sequence of a message in the stream and its number in the consumer, from the subject of its acknowledgement:
 /// `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQUENCE.NUMBER.TIME.PENDING`, or with domain and account before the stream and a
 /// random part at the end (NATS ADR-15).
-fn ack_numbers(reply: &str) -> Option<(u64, u64)> {
+pub(super) fn ack_numbers(reply: &str) -> Option<(u64, u64)> {
     let parts: Vec<&str> = reply.split('.').collect();
     let first = match parts.len() {
         9 => 5,

@@ -31,6 +31,9 @@
 //! **Dead letters.** A request that a host has given up becomes a message of the stream `NAME-dead-letters`
 //! ([`SharedDeadLetters`]), and leaves the outbox afterwards. All hosts see the letters of all.
 //!
+//! **Buckets.** Webhooks that people create while hosts run are keys of a bucket whose values each host has in memory
+//! ([`SharedKeys`]).
+//!
 //! **Losses of the connection.** The reader then creates its consumer anew, and skips records that it has handed over
 //! already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
 //!
@@ -45,6 +48,8 @@ mod context;
 mod coordinator;
 mod dead_letter_writer;
 mod dead_letters;
+mod key_table;
+mod last_messages;
 mod lease;
 mod membership;
 mod outbox_record;
@@ -55,6 +60,7 @@ mod reader;
 mod records;
 mod renewal;
 mod settings;
+mod shared_keys;
 mod shared_outbox;
 mod sharing_host;
 #[cfg(test)]
@@ -63,9 +69,11 @@ mod start;
 mod stream;
 
 pub use dead_letters::{FIRST_SHARED_LETTER, LetterEnd, LetterEnded, NewestLetters, SharedDeadLetters};
+pub use key_table::KeyValue;
 pub use outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
 pub use partition::partition;
 pub use settings::{Credentials, LetterLimits, Settings, TlsSettings};
+pub use shared_keys::{KeyChange, KeyWriteError, SharedKeys};
 pub use shared_outbox::SharedOutbox;
 pub use sharing_host::SharingHost;
 pub use start::{StartError, WhenUnreachable};

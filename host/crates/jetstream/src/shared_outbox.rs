@@ -41,6 +41,8 @@ struct Inner {
     api: Api,
     publisher: StreamPublisher,
     bucket: Bucket,
+    replicas: u8,
+    connections: watch::Receiver<u64>,
     /// What the key of this host says about it.
     state: watch::Sender<String>,
     partitions: u16,
@@ -53,6 +55,15 @@ struct Inner {
     dead_letters: SharedDeadLetters,
     feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
     thread: Mutex<Option<OutboxThread>>,
+}
+
+/// The connection of an outbox.
+pub(super) struct OutboxParts {
+    pub(super) runtime: Handle,
+    pub(super) api: Api,
+    /// Counts the connections.
+    pub(super) connections: watch::Receiver<u64>,
+    pub(super) replicas: u8,
 }
 
 impl SharedOutbox {
@@ -95,7 +106,7 @@ impl SharedOutbox {
             is_stream_missing: AtomicBool::new(false),
             on_lost: Arc::clone(&on_lost),
         };
-        let handle = runtime.handle().clone();
+        let (handle, connections) = (runtime.handle().clone(), context.connections.clone());
         let (letters, waiting_letters) = mpsc::unbounded_channel();
         let closing = watch::Sender::new(false);
         let dead_letters = SharedDeadLetters {
@@ -116,6 +127,8 @@ impl SharedOutbox {
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
             bucket: Bucket::of(&api, settings),
+            replicas: settings.replicas,
+            connections,
             state,
             api,
             publisher,
@@ -144,6 +157,16 @@ impl SharedOutbox {
     pub async fn hosts(&self) -> Result<Vec<SharingHost>, ReadError> {
         let hosts = self.0.bucket.hosts().await;
         hosts.map_err(ReadError::of)
+    }
+
+    /// What buckets on the same connection need.
+    pub(super) fn parts(&self) -> OutboxParts {
+        OutboxParts {
+            runtime: self.0.runtime.clone(),
+            api: self.0.api.clone(),
+            connections: self.0.connections.clone(),
+            replicas: self.0.replicas,
+        }
     }
 
     /// The number of partitions.

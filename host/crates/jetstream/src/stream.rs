@@ -66,7 +66,7 @@ fn duplicate_window(max_age: Option<Duration>) -> Duration {
 /// The sequence of the first record of a stream that is created at this time: above those of an earlier stream of this name.
 /// A record of the new stream is then never taken for one of the old stream. Limit: 64 records in each millisecond since
 /// 1970, which no stream exceeds.
-fn first_sequence(now: SystemTime) -> u64 {
+pub(super) fn first_sequence(now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(0) << 6
 }
@@ -86,6 +86,9 @@ fn differences(wanted: &Value, found: &Value) -> String {
         "/duplicate_window",
         "/allow_atomic",
         "/allow_direct",
+        "/allow_rollup_hdrs",
+        "/allow_msg_ttl",
+        "/max_msgs_per_subject",
         "/metadata/hookhost-partitions",
     ];
     let is_other = |path: &&&str| wanted.pointer(path).is_some() && at(wanted, path) != at(found, path);
@@ -105,7 +108,9 @@ fn differences(wanted: &Value, found: &Value) -> String {
 ///
 /// [`StreamError`].
 pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), StreamError> {
-    prepare_stream(api, configuration(settings), first_sequence(SystemTime::now())).await
+    prepare_stream(api, configuration(settings), first_sequence(SystemTime::now()))
+        .await
+        .map(drop)
 }
 
 /// Creates the stream of dead letters if it does not exist.
@@ -116,11 +121,18 @@ pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), Stream
 pub(super) async fn prepare_dead_letters(api: &Api, settings: &Settings) -> Result<(), StreamError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let first = now.unwrap_or_default().as_secs().max(FIRST_SHARED_LETTER);
-    prepare_stream(api, dead_letters_configuration(settings), first).await
+    prepare_stream(api, dead_letters_configuration(settings), first)
+        .await
+        .map(drop)
 }
 
-/// Creates a stream if it does not exist; `first` is then the sequence of its first message.
-async fn prepare_stream(api: &Api, wanted: Value, first: u64) -> Result<(), StreamError> {
+/// Creates a stream if it does not exist; `first` is then the sequence of its first message. Returns what JetStream says about
+/// it.
+///
+/// # Errors
+///
+/// [`StreamError`].
+pub(super) async fn prepare_stream(api: &Api, wanted: Value, first: u64) -> Result<Value, StreamError> {
     let name = wanted.get("name").and_then(Value::as_str).unwrap_or_default();
     let found = match api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await {
         Ok(info) => info,
@@ -145,7 +157,7 @@ async fn prepare_stream(api: &Api, wanted: Value, first: u64) -> Result<(), Stre
     };
     let differences = differences(&wanted, found.get("config").unwrap_or(&Value::Null));
     if differences.is_empty() {
-        Ok(())
+        Ok(found)
     } else {
         Err(StreamError::Form {
             stream: name.to_owned(),

@@ -18,7 +18,7 @@ pub struct Webhooks {
     pub total: usize,
     /// Whether others follow.
     pub more: bool,
-    /// The file that keeps the webhooks; `null` if they are lost at a restart.
+    /// The file or the bucket of NATS that keeps the webhooks; `null` if they are lost at a restart.
     pub file: Option<String>,
 }
 
@@ -37,6 +37,8 @@ pub struct Webhook {
     pub etag: String,
     /// The settings, with `******` in place of secrets.
     pub settings: Value,
+    /// Why this host does not use a webhook that several hosts share; empty if it does.
+    pub problems: Vec<String>,
 }
 
 impl From<&ListedWebhook> for Webhook {
@@ -46,8 +48,9 @@ impl From<&ListedWebhook> for Webhook {
             enabled: webhook.is_enabled,
             read_only: !webhook.can_change,
             source: webhook.source.clone(),
-            etag: webhooks::etag(&webhook.settings),
-            settings: webhooks::masked(&webhook.settings),
+            etag: webhook.etag(),
+            settings: webhook.shown_settings(),
+            problems: webhook.problems.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -59,7 +62,7 @@ pub struct ChangedWebhooks {
     pub webhooks: Vec<Webhook>,
     /// The names of removed webhooks.
     pub removed: Vec<String>,
-    /// The file that keeps the webhooks; `null` if they are lost at a restart.
+    /// The file or the bucket of NATS that keeps the webhooks; `null` if they are lost at a restart.
     pub file: Option<String>,
 }
 

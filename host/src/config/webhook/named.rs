@@ -37,6 +37,8 @@ impl Webhook {
                     is_enabled: true,
                     can_change: false,
                     settings: Arc::new(Json::Object(settings)),
+                    revision: None,
+                    problems: Vec::new(),
                 });
             }
         }

@@ -38,6 +38,25 @@ impl fmt::Debug for NamedWebhook {
     }
 }
 
+/// A webhook that several hosts share, and that this host cannot use.
+#[derive(Clone, PartialEq)]
+pub struct LeftOutWebhook {
+    /// The name.
+    pub name: String,
+    /// The settings as given. They may contain secrets.
+    pub settings: Setting,
+    /// The mistakes.
+    pub problems: Vec<Problem>,
+}
+
+/// Without settings, which may contain secrets.
+impl fmt::Debug for LeftOutWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("LeftOutWebhook");
+        shown.field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// The rules and the destination of one webhook.
 #[derive(Clone, PartialEq)]
 pub struct WebhookAlone {
@@ -52,6 +71,13 @@ impl fmt::Debug for WebhookAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("WebhookAlone");
         shown.field("destination", &self.destination).finish_non_exhaustive()
+    }
+}
+
+impl LeftOutWebhook {
+    /// The settings as JSON. They may contain secrets.
+    pub fn json(&self) -> Json {
+        self.settings.to_json(&Report::default(), JsonDates::Text)
     }
 }
 
