@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::acl_claim::{self, InvalidRules};
 use crate::client::{Granted, OwnRules};
+use crate::connect_rules::ConnectRules;
 use crate::control::Shared;
 use crate::jwt::{self, TokenError, TokenRules};
 use crate::keys::Keys;
 use crate::passwords::Busy;
-use crate::rules::{Action, Operation, RuleSet};
+use crate::rules::{Action, Operation, Permission, RuleSet};
 use crate::service::{Service, ServiceAnswer};
 use crate::settings::{AuthenticationSource, CertificateField, Settings};
 use crate::users::{StoredPassword, Users};
@@ -39,7 +40,9 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
     if let Some(granted) = without_sources(&settings, &login) {
         return accept(shared, login, granted).await;
     }
-    let may_identify = login.has_credentials() || shows_certificate(&settings, &login);
+    let has_rules = |source: &AuthenticationSource| matches!(source, AuthenticationSource::Rules(_));
+    let may_identify =
+        login.has_credentials() || shows_certificate(&settings, &login) || settings.sources.iter().any(has_rules);
     if settings.sources.is_empty() || !may_identify {
         return refused(Refusal::NotAuthorized, "default");
     }
@@ -64,6 +67,7 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
             AuthenticationSource::Jwt(keys, rules) => by_token(keys, rules, &login).await,
             AuthenticationSource::Http(service) => by_service(shared, service, &login).await,
             AuthenticationSource::Certificate(field) => by_certificate(*field, &login),
+            AuthenticationSource::Rules(rules) => by_rules(shared, rules, &login),
         };
         match answer {
             Answer::Accept(granted) => {
@@ -71,7 +75,9 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
                 return accept(shared, login, *granted).await;
             }
             Answer::Refuse(refusal) => {
-                if refusal == Refusal::BadCredentials {
+                // A rule refuses a wrong password as it refuses strangers.
+                let is_guess = has_rules(source) && login.has_credentials();
+                if refusal == Refusal::BadCredentials || is_guess {
                     shared.failures().failed(login.address, name, Instant::now());
                 }
                 return refused(refusal, source.name());
@@ -81,6 +87,9 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
     }
     if let Some(granted) = anonymous(&settings, &login) {
         return accept(shared, login, granted).await;
+    }
+    if !login.has_credentials() && login.certificate.is_none() {
+        return refused(Refusal::NotAuthorized, "default");
     }
     // Takes as long as a wrong password, so that the time does not tell which users exist.
     if let Some(hash) = unknown_in {
@@ -154,6 +163,18 @@ fn by_certificate(field: CertificateField, login: &Login<'_>) -> Answer {
     }
 }
 
+/// The first rule that matches decides.
+fn by_rules(shared: &Shared, rules: &ConnectRules, login: &Login<'_>) -> Answer {
+    match rules.decide(login, &shared.passwords) {
+        None => Answer::Unknown,
+        Some(Permission::Deny) => Answer::Refuse(Refusal::NotAuthorized),
+        Some(Permission::Allow) => Answer::Accept(Box::new(Granted {
+            source: "rules",
+            ..Granted::default()
+        })),
+    }
+}
+
 fn by_name(source: &AuthenticationSource) -> Granted {
     Granted {
         source: source.name(),
@@ -201,7 +222,7 @@ async fn by_service(shared: &Shared, service: &Service, login: &Login<'_>) -> An
     let address = login.address.map(|address| address.to_string()).unwrap_or_default();
     let key = shared.passwords.fingerprint(&[
         login.client_id.as_bytes(),
-        &[u8::from(login.username.is_some())],
+        &[u8::from(login.username.is_some()), login.protocol],
         login.username.unwrap_or_default().as_bytes(),
         login.password.unwrap_or_default(),
         address.as_bytes(),
@@ -327,6 +348,7 @@ mod tests {
                 .filter(|_| username.is_some())
                 .map(|password| &password[..]),
             address: None,
+            protocol: 4,
             certificate,
             will: None,
         };

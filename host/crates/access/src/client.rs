@@ -240,6 +240,7 @@ impl ClientAccess {
             username: identity.username.as_deref(),
             password: None,
             address: identity.address,
+            protocol: identity.protocol,
             certificate: None,
             will: None,
         };

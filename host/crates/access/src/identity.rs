@@ -14,6 +14,8 @@ pub struct Identity {
     pub username: Option<String>,
     /// The client's address, if known.
     pub address: Option<IpAddr>,
+    /// The version of MQTT in CONNECT: 3 (3.1), 4 (3.1.1) or 5.
+    pub protocol: u8,
 }
 
 impl Identity {
@@ -47,6 +49,8 @@ pub struct Login<'a> {
     pub password: Option<&'a [u8]>,
     /// The client's address, if known.
     pub address: Option<IpAddr>,
+    /// The version of MQTT in CONNECT: 3 (3.1), 4 (3.1.1) or 5.
+    pub protocol: u8,
     /// The names in the certificate that the client has shown and that is valid.
     pub certificate: Option<CertificateNames<'a>>,
     /// Topic, QoS and retain flag of the will. A client whose will it may not publish is refused, because the broker
@@ -77,6 +81,7 @@ impl Login<'_> {
             client_id: self.client_id.to_owned(),
             username: self.username.map(str::to_owned),
             address: self.address,
+            protocol: self.protocol,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! - `service` asks web services; `template` has the placeholders in their requests.
 //! - `rate` measures how fast one client publishes: pure.
 //! - `chain` asks the sources of authentication in their order.
+//! - `connect_rules` are the rules of one source about who may connect: pure.
 //! - `client` is what one connected client may do; `compiled` has its rules and the decisions that it has cached.
 //! - `settings` reads `[[authentication]]` and `[access]`.
 //!
@@ -27,6 +28,7 @@ mod acl_claim;
 mod chain;
 mod client;
 mod compiled;
+mod connect_rules;
 mod control;
 mod failures;
 mod identity;

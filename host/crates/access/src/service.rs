@@ -286,6 +286,7 @@ mod tests {
             username: Some("\"},{\n"),
             password: Some(b"\xff& ="),
             address: None,
+            protocol: 4,
             certificate: None,
             will: None,
         };

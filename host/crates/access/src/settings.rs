@@ -9,6 +9,7 @@ use hookhost_settings::Place;
 mod read;
 mod services;
 
+use crate::connect_rules::ConnectRules;
 use crate::jwt::TokenRules;
 use crate::keys::Keys;
 use crate::rate::RateLimit;
@@ -59,6 +60,8 @@ pub(crate) enum AuthenticationSource {
     Jwt(Keys, TokenRules),
     /// A web service.
     Http(Box<Service>),
+    /// Rules about clients.
+    Rules(ConnectRules),
     /// The certificate of the connection; this name in it is the user name.
     Certificate(CertificateField),
 }
@@ -100,7 +103,13 @@ impl AuthenticationSource {
             AuthenticationSource::Jwt(..) => "jwt",
             AuthenticationSource::Http(_) => "http",
             AuthenticationSource::Certificate(_) => "certificate",
+            AuthenticationSource::Rules(_) => "rules",
         }
+    }
+
+    /// Whether it accepts clients that it does not know anything about.
+    pub(crate) fn accepts_strangers(&self) -> bool {
+        matches!(self, AuthenticationSource::Rules(rules) if rules.accept_strangers())
     }
 }
 

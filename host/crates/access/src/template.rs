@@ -10,6 +10,7 @@ enum Placeholder {
     Username,
     Password,
     PeerHost,
+    Protocol,
     Action,
     Access,
     Topic,
@@ -18,13 +19,14 @@ enum Placeholder {
 }
 
 /// The placeholders, `${NAME}`.
-const PLACEHOLDERS: [(&str, Placeholder); 11] = [
+const PLACEHOLDERS: [(&str, Placeholder); 12] = [
     ("clientid", Placeholder::ClientId),
     ("client_id", Placeholder::ClientId),
     ("username", Placeholder::Username),
     ("password", Placeholder::Password),
     ("peerhost", Placeholder::PeerHost),
     ("ipaddress", Placeholder::PeerHost),
+    ("protocol", Placeholder::Protocol),
     ("action", Placeholder::Action),
     ("access", Placeholder::Access),
     ("topic", Placeholder::Topic),
@@ -112,6 +114,7 @@ fn value(placeholder: Placeholder, login: &Login<'_>, operation: Option<&Operati
             .address
             .map(|address| address.to_string().into_bytes())
             .unwrap_or_default(),
+        Placeholder::Protocol => login.protocol.to_string().into_bytes(),
         Placeholder::Action => of(operation.map(|operation| operation.action.name())),
         // As in EMQX 4 and NanoMQ.
         Placeholder::Access => of(operation.map(|operation| match operation.action {

@@ -65,6 +65,7 @@ fn login(client: &str) -> Login<'_> {
         username: (username != "-").then_some(username),
         password,
         address: Some([10, 0, 0, 1].into()),
+        protocol: 4,
         certificate: None,
         will: None,
     }

@@ -38,6 +38,7 @@ fn login(token: &str) -> Login<'_> {
         username: Some("alice"),
         password: Some(token.as_bytes()),
         address: None,
+        protocol: 4,
         certificate: None,
         will: None,
     }

@@ -13,7 +13,7 @@ mod acl_file;
 mod filters;
 mod operation;
 mod pattern;
-mod read;
+pub(crate) mod read;
 mod who;
 
 use std::collections::HashMap;

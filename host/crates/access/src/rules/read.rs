@@ -8,6 +8,7 @@
 //! | `equal_topics` | texts that the topic or filter must be equal to, wildcards included |
 //! | `username`, `clientid` | one text or a list; the rule is about clients with one of them |
 //! | `address` | addresses or networks such as `10.0.0.0/8` |
+//! | `protocol` | one or a list of 3, 4, 5; the rule is about clients with this version of MQTT |
 //! | `qos` | one or a list of 0, 1, 2; default all |
 //! | `retain` | `true` or `false`; default both; only for publishes |
 
@@ -64,21 +65,7 @@ fn rule(mut at: Section<'_>) -> Option<Rule> {
         ("all", Actions::All),
     ];
     let actions = at.choice("action", Actions::All, &actions);
-    let parts = [
-        one_of(&mut at, "username", |text| {
-            Ok(Who::Username(TextMatch::Equal(text.into())))
-        }),
-        one_of(&mut at, "clientid", |text| {
-            Ok(Who::ClientId(TextMatch::Equal(text.into())))
-        }),
-        one_of(&mut at, "address", |text| network(text).map(Who::Address)),
-    ];
-    let mut parts: Vec<Who> = parts.into_iter().flatten().collect();
-    let who = match parts.len() {
-        0 => Who::Everybody,
-        1 => parts.remove(0),
-        _ => Who::And(parts),
-    };
+    let who = who(&mut at);
     let filters = list_of(&mut at, "topics", |text| {
         TopicPattern::filter(text).map_err(|error| error.to_string())
     });
@@ -103,6 +90,29 @@ fn rule(mut at: Section<'_>) -> Option<Rule> {
         retain,
         topics,
     })
+}
+
+/// The clients that a rule is about: the keys `username`, `clientid`, `address` and `protocol`. All of them must match.
+pub(crate) fn who(at: &mut Section<'_>) -> Who {
+    let versions = at.optional("protocol", |setting| {
+        let one = |setting: &Setting| setting.integer::<u8>(3..=5).map(Who::Protocol);
+        match &setting.value {
+            Value::List(list) => list.iter().map(one).collect::<Result<_, _>>().map(Who::Or),
+            _ => one(setting),
+        }
+    });
+    let parts = [
+        one_of(at, "username", |text| Ok(Who::Username(TextMatch::Equal(text.into())))),
+        one_of(at, "clientid", |text| Ok(Who::ClientId(TextMatch::Equal(text.into())))),
+        one_of(at, "address", |text| network(text).map(Who::Address)),
+        versions.map(|(_, versions)| versions),
+    ];
+    let mut parts: Vec<Who> = parts.into_iter().flatten().collect();
+    match parts.len() {
+        0 => Who::Everybody,
+        1 => parts.remove(0),
+        _ => Who::And(parts),
+    }
 }
 
 /// Texts of a key, one or a list.

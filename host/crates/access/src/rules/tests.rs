@@ -11,6 +11,7 @@ fn client(id: &str, name: Option<&str>, address: &str) -> Identity {
         client_id: id.to_owned(),
         username: name.map(str::to_owned),
         address: Some(address.parse().unwrap()),
+        protocol: 4,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Who {
     ClientId(TextMatch),
     /// Clients with an address in this network.
     Address(IpNet),
+    /// Clients with this version of MQTT: 3 (3.1), 4 (3.1.1) or 5.
+    Protocol(u8),
     /// Clients that all parts include.
     And(Vec<Who>),
     /// Clients that any part includes.
@@ -24,12 +26,13 @@ pub enum Who {
 
 impl Who {
     /// Whether it includes a client.
-    pub(super) fn includes(&self, client: &Identity) -> bool {
+    pub(crate) fn includes(&self, client: &Identity) -> bool {
         match self {
             Who::Everybody => true,
             Who::Username(text) => client.username.as_deref().is_some_and(|name| text.matches(name)),
             Who::ClientId(text) => text.matches(&client.client_id),
             Who::Address(network) => client.address().is_some_and(|address| network.contains(&address)),
+            Who::Protocol(version) => *version == client.protocol,
             Who::And(parts) => parts.iter().all(|part| part.includes(client)),
             Who::Or(parts) => parts.iter().any(|part| part.includes(client)),
         }

@@ -8,6 +8,7 @@ use hookhost_settings::{Files, Place, Problem, Report, Section, Setting, Value, 
 use super::services::{jwt, service};
 use super::{AuthenticationSource, CertificateField, DenyAction, LOGIN_DELAY, RuleSource, Settings, Surroundings};
 use crate::Users;
+use crate::connect_rules::ConnectRules;
 use crate::rules::{Permission, RuleSet, read_file, read_rules};
 
 /// The largest `login_delay`. Together with the check it is shorter than `mqtt.handshake_timeout`.
@@ -76,7 +77,9 @@ impl Settings {
             // The other broker decides.
             settings.allow_anonymous = true;
         }
-        let is_open = !has_sources && surroundings.allow_anonymous.is_none() && !surroundings.is_relayed;
+        let accepts_strangers = settings.sources.iter().any(AuthenticationSource::accepts_strangers);
+        let is_unchecked = (!has_sources || accepts_strangers) && surroundings.allow_anonymous.is_none();
+        let is_open = is_unchecked && !surroundings.is_relayed;
         let reachable = surroundings
             .listen
             .iter()
@@ -155,13 +158,14 @@ fn authentication_source(
         ("jwt", Some(Kind::Jwt)),
         ("http", Some(Kind::Http)),
         ("certificate", Some(Kind::Certificate)),
+        ("rules", Some(Kind::Rules)),
     ];
     let kind = at.choice("source", None, &kinds);
     let is_enabled = at.boolean("enable", true);
     if kind.is_none() && !at.is_given("source") {
         at.problem(
             at.place()
-                .problem("needs source = \"password\", \"jwt\", \"http\" or \"certificate\""),
+                .problem("needs source = \"password\", \"jwt\", \"http\", \"certificate\" or \"rules\""),
         );
     }
     let Some(kind) = kind.filter(|_| is_enabled) else {
@@ -175,6 +179,7 @@ fn authentication_source(
             let field = at.choice("username", CertificateField::CommonName, &CertificateField::NAMES);
             Some(AuthenticationSource::Certificate(field))
         }
+        Kind::Rules => Some(AuthenticationSource::Rules(ConnectRules::read(&mut at))),
         Kind::Http => service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service))),
     }
 }
@@ -186,6 +191,7 @@ enum Kind {
     Jwt,
     Http,
     Certificate,
+    Rules,
 }
 
 /// The users in a file and in the table `users`.

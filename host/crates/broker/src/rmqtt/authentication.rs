@@ -48,6 +48,7 @@ impl EventSource {
             username: info.username().map(|name| &**name),
             password: info.password().map(|password| &**password),
             address: peer.address.map(|address| address.ip()),
+            protocol: info.proto_ver(),
             certificate: certificate_names(&peer),
             will: connect::will(info),
         };

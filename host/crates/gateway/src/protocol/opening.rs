@@ -70,6 +70,7 @@ impl Opening {
             username: self.connect.username.as_deref(),
             password: self.connect.password.as_ref().map(|password| &*password.0),
             address: self.connection.client.peer.map(|peer| peer.ip()),
+            protocol: self.connect.version,
             certificate: certificate_names(&self.peer),
             will: self
                 .connect

@@ -176,19 +176,54 @@ async fn rules() {
         ),
         (
             beside("[\"deny\", { user = \"bob\" }], [\"allow\", \"all\"]"),
-            Refused("plugins/rmqtt-acl.toml:1: rules[0]: is not supported: it refuses some clients at CONNECT"),
+            May(&["-bob", "-bob:p", "+al pub a", "+al:x sub a/#", "+- pub a"]),
         ),
         (
-            beside("[\"allow\", { clientid = \"c\" }], [\"deny\", \"all\"]"),
-            Refused("it accepts clients at CONNECT without checking a password"),
+            beside("[\"deny\", { ipaddr = \"10.0.0.1\" }, \"connect\"], [\"allow\", \"all\"]"),
+            May(&["-bob", "--"]),
+        ),
+        (
+            beside("[\"allow\", { clientid = \"c1\" }], [\"deny\", \"all\"]"),
+            May(&["+bob:x pub a", "+- pub a"]),
+        ),
+        (
+            beside("[\"allow\", { clientid = \"c2\" }], [\"deny\", \"all\"]"),
+            May(&["-bob:x", "--"]),
+        ),
+        // Two passwords of one user, and a condition beside the password.
+        (
+            beside(
+                "[\"allow\", { user = \"bob\", password = \"p\" }, \"connect\"], \
+                 [\"allow\", { user = \"bob\", password = \"q\", ipaddr = \"10.0.0.1\" }, \"connect\"], \
+                 [\"allow\", { user = \"al\", password = \"r\", ipaddr = \"10.0.0.2\" }, \"connect\"], \
+                 [\"allow\", { user = \"bob\" }, \"publish\", [\"a\"]]",
+            ),
+            May(&[
+                "+bob:p pub a",
+                "+bob:q pub a",
+                "-bob:r",
+                "-bob",
+                "-al:r",
+                "-bob:p sub a",
+            ]),
+        ),
+        (
+            beside(
+                "[\"deny\", { protocol = 3 }], [\"deny\", { protocol = 4 }, \"publish\", [\"a\"]], [\"allow\", \"all\"]",
+            ),
+            May(&["+bob pub b", "-bob pub a", "+bob sub a"]),
+        ),
+        (
+            beside("[\"deny\", { protocol = 4 }, \"connect\"], [\"allow\", \"all\"]"),
+            May(&["-bob", "--"]),
+        ),
+        (
+            beside("[\"deny\", { protocol = \"4\" }, \"connect\"], [\"allow\", \"all\"]"),
+            Refused("should be a whole number"),
         ),
         (
             beside("[\"allow\", { user = \"bob\", password = \"p\" }, \"subscribe\", [\"a\"]], [\"allow\", \"all\"]"),
-            Refused("no source of users checks the password of bob"),
-        ),
-        (
-            beside("[\"allow\", { protocol = 4 }, \"publish\"], [\"allow\", \"all\"]"),
-            Refused("hookhost has no rules about the version of MQTT"),
+            Refused("bob can connect without this password"),
         ),
         (
             beside("[\"allow\", { ipaddr = \"10.0.0.0/8\" }, \"publish\"], [\"allow\", \"all\"]"),

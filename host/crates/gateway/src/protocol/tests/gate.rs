@@ -11,6 +11,7 @@ async fn ruled(version: u8, rules: &str, recorder: &Recorder) -> TestClient {
         username: None,
         password: None,
         address: None,
+        protocol: 4,
         certificate: None,
         will: None,
     };

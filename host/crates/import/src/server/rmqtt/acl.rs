@@ -3,13 +3,14 @@
 //!
 //! | in a rule | in hookhost |
 //! | --- | --- |
-//! | `user`, `clientid`, `ipaddr` | `username`, `clientid`, `address` |
-//! | `user` with `password`, if the last rule refuses everybody else | a user of `source = "password"` |
+//! | `user`, `clientid`, `ipaddr`, `protocol` | `username`, `clientid`, `address`, `protocol` |
+//! | about CONNECT, with `user` and `password` only, and the last rule refuses everybody else | a user of `source = "password"` |
+//! | other rules about CONNECT, unless all clients are accepted | `source = "rules"` |
 //! | topics with `%c` and `%u`, `eq` | `topics`, `equal_topics` |
 //! | `superuser` | not used: rules apply to all clients |
 //!
-//! Lost are rules that refuse some clients at CONNECT, `protocol`, and passwords that no source of users checks. A rule about
-//! CONNECT is about a client; its topics do not matter then.
+//! Lost are rules about topics with a password that the client may not have shown. A rule about CONNECT is about a client; its
+//! topics do not matter then.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -18,7 +19,7 @@ use hookhost_settings::{Place, Problem, Section, Setting, Table, Value, document
 
 use super::super::authentication::ADD_USERS;
 use super::super::plugins::push_users;
-use super::super::{Part, ServerSettings};
+use super::super::{Part, ServerSettings, put, source};
 use super::{deny_action, priority};
 
 /// The rules of RMQTT if the file has none.
@@ -38,12 +39,19 @@ struct Conditions {
     password: Option<String>,
     clientid: Option<String>,
     address: Option<String>,
-    protocol: Option<String>,
+    protocol: Option<u8>,
 }
 
 impl Conditions {
     fn is_everybody(&self) -> bool {
         *self == Conditions::default()
+    }
+
+    /// User name and password, if they are the only conditions.
+    fn login(&self) -> Option<(&str, &str)> {
+        let has_more = self.clientid.is_some() || self.address.is_some() || self.protocol.is_some();
+        let login = self.user.as_deref().zip(self.password.as_deref());
+        login.filter(|_| !has_more)
     }
 }
 
@@ -151,7 +159,7 @@ fn conditions(setting: Setting, permits: bool, fields: &Section<'_>) -> Result<C
     let mut take = |key: &str| match table.remove(key) {
         None => Ok(None),
         // Conditions of other types do not count in RMQTT.
-        Some(setting) if key != "protocol" && setting.as_text().is_none() => Err(setting.mismatch("a text")),
+        Some(setting) if setting.as_text().is_none() => Err(setting.mismatch("a text")),
         Some(setting) => setting.written().map(Some),
     };
     let mut conditions = Conditions {
@@ -159,8 +167,11 @@ fn conditions(setting: Setting, permits: bool, fields: &Section<'_>) -> Result<C
         password: take("password")?,
         clientid: take("clientid")?,
         address: take("ipaddr")?,
-        protocol: take("protocol")?,
+        protocol: None,
     };
+    if let Some(protocol) = table.remove("protocol") {
+        conditions.protocol = Some(protocol.integer(3..=5)?);
+    }
     if !permits || conditions.user.is_none() {
         // RMQTT does not compare it then.
         conditions.password = None;
@@ -208,55 +219,81 @@ fn filters(setting: Setting) -> Result<(Vec<String>, Vec<String>), Problem> {
     Ok((filters, equal))
 }
 
-/// Who may connect, by the rules about CONNECT. Returns the users whose passwords are checked.
+/// Who may connect, by the rules about CONNECT. Returns the users that cannot connect without their passwords.
 fn connect(place: &Place, rules: &[Rule], anonymous: Option<&(Place, bool)>, part: &mut Part) -> Vec<(String, String)> {
     let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.is_about_connect).collect();
-    let last = rules.iter().find(|rule| rule.conditions.is_everybody());
-    let is_open = last.is_some_and(|rule| rule.permits);
-    let mut users: Vec<(String, String)> = Vec::new();
-    for rule in rules.iter().take_while(|rule| !rule.conditions.is_everybody()) {
-        let Conditions {
-            user,
-            password,
-            clientid,
-            address,
-            protocol,
-        } = &rule.conditions;
-        let has_more = clientid.is_some() || address.is_some() || protocol.is_some();
-        match (rule.permits, user, password) {
-            (true, ..) if is_open => {}
-            (true, Some(user), Some(password)) if !has_more => {
-                match users.iter().find(|(name, _)| name == user) {
-                    Some((_, other)) if other != password => {
-                        part.lose(&rule.place, format!("gives the user {user} a second password"));
-                    }
-                    Some(_) => {}
-                    None => users.push((user.clone(), password.clone())),
-                }
-            }
-            (true, ..) => part.lose(
-                &rule.place,
-                format!("is not supported: it accepts clients at CONNECT without checking a password; {ADD_USERS}"),
-            ),
-            (false, ..) => part.lose(
-                &rule.place,
-                "is not supported: it refuses some clients at CONNECT; name the actions publish and subscribe, or use an own \
-                 [[authentication]]",
-            ),
-        }
-    }
-    if is_open {
+    let count = rules.iter().position(|rule| rule.conditions.is_everybody());
+    let rules = rules
+        .get(..count.map_or(rules.len(), |last| last + 1))
+        .unwrap_or_default();
+    let is_open = count.is_some() && rules.last().is_some_and(|last| last.permits);
+    if is_open && rules.iter().all(|rule| rule.permits) {
         return Vec::new();
     }
     let (switch, is_allowed) = anonymous.map_or((place, false), |(place, is_allowed)| (place, *is_allowed));
     part.set(&["mqtt", "allow_anonymous"], switch, Value::Boolean(is_allowed));
-    if users.is_empty() {
+    let users = users(rules);
+    let is_about_users = |rule: &&Rule| match rule.permits {
+        true => rule.conditions.login().is_some(),
+        false => rule.conditions.is_everybody(),
+    };
+    if !rules.iter().any(|rule| rule.permits) {
         let text = format!("RMQTT accepts no client by these rules, and no plugin checks clients: {ADD_USERS}");
         part.lose(place, text);
-    } else {
+    } else if rules.iter().all(is_about_users) && !users.is_empty() {
         push_users(part, place, users.clone());
+    } else {
+        let list = rules.iter().map(|rule| {
+            let mut table = subject(rule);
+            if let Some(password) = &rule.conditions.password {
+                put(&mut table, "password", &rule.place, Value::Text(password.clone()));
+            }
+            Setting::new(rule.place.clone(), Value::Table(table))
+        });
+        let mut source = source("rules", place);
+        put(&mut source, "rule", place, Value::List(list.collect()));
+        part.push("authentication", place, source);
     }
     users
+}
+
+/// The users that only one password lets connect; none if a client can connect without a password.
+fn users(rules: &[&Rule]) -> Vec<(String, String)> {
+    let mut users: Vec<(String, String)> = Vec::new();
+    let mut ambiguous = Vec::new();
+    for rule in rules.iter().filter(|rule| rule.permits) {
+        let (Some(user), Some(password)) = (&rule.conditions.user, &rule.conditions.password) else {
+            return Vec::new();
+        };
+        match users.iter().find(|(name, _)| name == user) {
+            Some((_, other)) if other != password => ambiguous.push(user),
+            Some(_) => {}
+            None => users.push((user.clone(), password.clone())),
+        }
+    }
+    users.retain(|(name, _)| !ambiguous.contains(&name));
+    users
+}
+
+/// What a rule decides, and about which clients.
+fn subject(rule: &Rule) -> Table {
+    let conditions = &rule.conditions;
+    let mut table = Table::new();
+    let permit = if rule.permits { "allow" } else { "deny" };
+    put(&mut table, "permit", &rule.place, Value::Text(permit.to_owned()));
+    for (key, value) in [
+        ("username", &conditions.user),
+        ("clientid", &conditions.clientid),
+        ("address", &conditions.address),
+    ] {
+        if let Some(text) = value {
+            put(&mut table, key, &rule.place, Value::texts(&rule.place, [text.clone()]));
+        }
+    }
+    if let Some(version) = conditions.protocol {
+        put(&mut table, "protocol", &rule.place, Value::Integer(version.into()));
+    }
+    table
 }
 
 /// What a rule says about publishing and subscribing.
@@ -270,37 +307,19 @@ fn topics(rule: &Rule, users: &[(String, String)], part: &mut Part) {
         return;
     }
     let conditions = &rule.conditions;
-    if conditions.protocol.is_some() {
-        let text = "is not supported: hookhost has no rules about the version of MQTT";
-        return part.lose(&rule.place, text);
-    }
     if let (Some(user), Some(password)) = (&conditions.user, &conditions.password)
         && !users.contains(&(user.clone(), password.clone()))
     {
-        let text = format!("is not supported: no source of users checks the password of {user}; {ADD_USERS}");
+        let text = format!("is not supported: {user} can connect without this password; {ADD_USERS}");
         return part.lose(&rule.place, text);
     }
     let texts = |texts: &[String]| Value::texts(&rule.place, texts.iter().cloned());
-    let mut table = Table::new();
-    let mut put = |key: &str, value: Value| table.insert(key.to_owned(), Setting::new(rule.place.clone(), value));
-    put(
-        "permit",
-        Value::Text(if rule.permits { "allow" } else { "deny" }.to_owned()),
-    );
-    put("action", Value::Text(action.to_owned()));
-    for (key, value) in [
-        ("username", &conditions.user),
-        ("clientid", &conditions.clientid),
-        ("address", &conditions.address),
-    ] {
-        if let Some(text) = value {
-            put(key, texts(std::slice::from_ref(text)));
-        }
-    }
+    let mut table = subject(rule);
+    put(&mut table, "action", &rule.place, Value::Text(action.to_owned()));
     if let Some((filters, equal)) = &rule.topics {
         for (key, list) in [("topics", filters), ("equal_topics", equal)] {
             if !list.is_empty() {
-                put(key, texts(list));
+                put(&mut table, key, &rule.place, texts(list));
             }
         }
     }

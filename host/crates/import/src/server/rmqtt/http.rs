@@ -1,6 +1,4 @@
 //! `rmqtt-auth-http.toml`: a request for logins and one for topics. The text of the answer decides.
-//!
-//! RMQTT replaces `%r` by a number for the version of MQTT, which hookhost does not have.
 
 use hookhost_settings::{Place, Section, Setting, Table, Value};
 
@@ -111,9 +109,7 @@ fn service(part: &mut Part, setting: &Setting, common: &Common, on_error: &str) 
     })
 }
 
+/// RMQTT replaces `%r` by a number.
 fn placeholders(text: &str) -> Result<String, String> {
-    match text.contains("%r") {
-        true => Err("has the placeholder %r, which hookhost does not have".to_owned()),
-        false => percent_placeholders(text),
-    }
+    percent_placeholders(&text.replace("%r", "${protocol}"))
 }
