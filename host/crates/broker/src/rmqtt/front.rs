@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use hookhost_listener::{ClientStream, ConnectionPermit, Handshaken, Peer};
@@ -35,6 +35,7 @@ use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
 use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, Traffic, TrafficCounts};
 
 use super::connect::refused_connection;
+use super::engine_stream::EngineStream;
 use super::filters::FilterRules;
 use super::front_inspector::FrontInspector;
 use super::handler::EventSource;
@@ -53,7 +54,7 @@ const DIAL_ATTEMPTS: usize = 16;
 /// Bytes of RMQTT's packets that the system keeps for the relay.
 const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
-type FrontRelay = Box<Relay<FrontInspector, TcpStream>>;
+type FrontRelay = Box<Relay<FrontInspector, EngineStream>>;
 
 /// Relays clients to RMQTT.
 pub(super) struct Front {
@@ -211,7 +212,7 @@ impl Front {
     fn relay(
         &self,
         client: ClientStream,
-        engine: TcpStream,
+        engine: EngineStream,
         relayed: &Relayed,
         connect: &Connect,
         keep_alive: Option<u16>,
@@ -251,7 +252,7 @@ fn for_engine(connect: &Connect, body: &[u8]) -> Option<Vec<u8>> {
 const MAX_FIXED_HEADER_BYTES: usize = 5;
 
 /// Connects to RMQTT from this address.
-async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<EngineStream> {
     let mut attempts = 0;
     loop {
         let socket = TcpSocket::new_v4()?;
@@ -264,10 +265,7 @@ async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<TcpStream> {
             Err(error) => Err(error),
         };
         match connected {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
+            Ok(stream) => return EngineStream::new(stream),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts < DIAL_ATTEMPTS => {
                 attempts += 1;
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -288,7 +286,7 @@ mod tests {
         }
         let bytes = task_bytes(Front::serve);
         assert!(bytes <= 768, "{bytes} bytes");
-        let bytes = size_of::<Relay<FrontInspector, TcpStream>>();
+        let bytes = size_of::<Relay<FrontInspector, EngineStream>>();
         assert!(bytes <= 1024, "{bytes} bytes");
     }
 }

@@ -10,7 +10,7 @@
 //! - `handler` and `message_handlers` receive RMQTT's hooks, `frequent` registers most of the latter on demand; `lifecycle`,
 //!   `authentication`, `messages` and `subscriptions` turn hooks into events; `connect`, `translate` and `reason` convert
 //!   the types;
-//! - `front` is the relay; `front_inspector` reads the packets that pass, `strict` and `filters` find those that must not;
+//! - `front` is the relay, `engine_stream` its connection to RMQTT; `front_inspector` reads the packets that pass, `strict` and `filters` find those that must not;
 //!   `relayed` and `relayed_client` have the client of each connection of the relay;
 //! - `refusals` refuses a CONNECT without RMQTT; `connect_start` reads what it can of it;
 //! - `expected_acks` and `repeated` hold acknowledgements back until requests are on disk;
@@ -28,6 +28,7 @@ mod clients;
 mod connect;
 mod connect_start;
 mod decisions;
+mod engine_stream;
 mod expected_acks;
 mod filters;
 mod fitter;

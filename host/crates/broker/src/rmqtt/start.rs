@@ -8,6 +8,7 @@ use ::rmqtt::context::ServerContext;
 use ::rmqtt::server::MqttServer;
 
 use super::backlog::Backlogs;
+use super::engine_stream::ENGINE_NODELAY;
 use super::fitter::ClientFitters;
 use super::front::Front;
 use super::handler::EventSource;
@@ -82,6 +83,11 @@ impl Broker {
         let listener = limits
             // With listeners, the hook of authentication decides about every client.
             .builder(LISTENER, listen, listeners.is_none())
+            .nodelay(if listeners.is_some() {
+                ENGINE_NODELAY
+            } else {
+                limits.nodelay
+            })
             .bind()
             .map_err(|error| BindError::Address {
                 name: LISTENER.to_owned(),
