@@ -126,12 +126,13 @@ impl Journal {
     pub(super) fn append(&self, records: Vec<NewRecord>) -> Result<std::ops::Range<u64>, OutboxClosed> {
         let mut pending = self.lock();
         while pending.bytes > MAX_PENDING_BYTES && !pending.is_closed {
-            pending = wait(&self.committed, pending);
+            pending = self.wait_for_commit(pending);
         }
         if pending.is_closed {
             return Err(OutboxClosed);
         }
-        let first = pending.next;
+        let (first, had_tickets) = (pending.next, !pending.tickets.is_empty());
+        let had_puts = !pending.put.is_empty();
         for NewRecord { bytes, ticket } in records {
             let number = pending.next;
             pending.next += 1;
@@ -140,14 +141,18 @@ impl Journal {
             pending.tickets.extend(ticket.map(|ticket| (number, ticket)));
         }
         let numbers = first..pending.next;
-        self.work.notify_one();
+        // A thread that waits to write other records writes these, too. Waking it costs more than adding a record.
+        let has_new_tickets = !had_tickets && !pending.tickets.is_empty();
+        if !had_puts || has_new_tickets {
+            self.work.notify_one();
+        }
         if self.sync == Sync::Always {
             let commit = pending.started + 1;
             while pending.ended < commit && !pending.is_failing {
                 if pending.is_over {
                     return Err(OutboxClosed);
                 }
-                pending = wait(&self.committed, pending);
+                pending = self.wait_for_commit(pending);
             }
         }
         Ok(numbers)
@@ -163,8 +168,9 @@ impl Journal {
             if pending.is_over || left.is_zero() {
                 return false;
             }
-            let woken = self.committed.wait_timeout(pending, left);
-            pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+            pending.waiting += 1;
+            pending = wait_timeout(&self.committed, pending, left);
+            pending.waiting -= 1;
         }
         true
     }
@@ -173,9 +179,13 @@ impl Journal {
     pub(super) fn remove(&self, number: u64) {
         let mut pending = self.lock();
         if pending.cancel(number) {
-            self.committed.notify_all();
-        } else {
-            pending.removed.push(number);
+            self.notify_committed(&pending);
+            return;
+        }
+        // The thread that commits needs to be woken for the first change only.
+        let is_first = pending.put.is_empty() && pending.removed.is_empty();
+        pending.removed.push(number);
+        if is_first {
             self.work.notify_one();
         }
     }
@@ -230,6 +240,21 @@ impl Journal {
         self.lock().is_closed = true;
         self.work.notify_all();
         self.committed.notify_all();
+    }
+
+    /// Waits until requests are on disk or removed.
+    fn wait_for_commit<'a>(&'a self, mut pending: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {
+        pending.waiting += 1;
+        let mut pending = wait(&self.committed, pending);
+        pending.waiting -= 1;
+        pending
+    }
+
+    /// Wakes the threads that wait until requests are on disk or removed.
+    fn notify_committed(&self, pending: &Pending) {
+        if pending.waiting > 0 {
+            self.committed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {

@@ -212,7 +212,12 @@ impl Reader {
     }
 
     pub(super) fn text(&mut self) -> Result<String, RecordError> {
-        String::from_utf8(self.bytes()?.into()).map_err(|_| RecordError::Damaged)
+        let length = usize::try_from(self.u32()?).map_err(|_| RecordError::Damaged)?;
+        let bytes = self.0.get(..length).ok_or(RecordError::Damaged)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Damaged)?;
+        let text = text.to_owned();
+        self.0.advance(length);
+        Ok(text)
     }
 
     fn byte_string(&mut self) -> Result<ByteString, RecordError> {

@@ -105,7 +105,7 @@ impl Journal {
         pending.writing = Arc::default();
         pending.ended = pending.started;
         pending.is_failing = false;
-        self.committed.notify_all();
+        self.notify_committed(&pending);
         drop(pending);
         tickets.into_values().for_each(Ticket::complete);
     }
@@ -123,7 +123,7 @@ impl Journal {
                 pending.removed.push(number);
             }
         }
-        self.committed.notify_all();
+        self.notify_committed(&pending);
     }
 }
 

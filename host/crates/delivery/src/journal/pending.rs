@@ -41,6 +41,8 @@ pub(super) struct Pending {
     /// Commits that have started and ended.
     pub(super) started: u64,
     pub(super) ended: u64,
+    /// Threads that wait for a commit.
+    pub(super) waiting: usize,
     /// The last commit has failed.
     pub(super) is_failing: bool,
     /// Whether `capacity` counts the requests of the previous process.
