@@ -95,9 +95,9 @@ pub struct AttemptEntry {
     /// The generation of that module.
     pub generation: u32,
     /// The URL as it may be shown.
-    pub url: Box<str>,
+    pub url: Arc<str>,
     /// The name of the configured destination; scheme, host and port, or a file, without one.
-    pub destination: Box<str>,
+    pub destination: Arc<str>,
     /// Number of this attempt for the request, from 1.
     pub attempt: u32,
     /// What happens to the request now.
@@ -205,7 +205,8 @@ impl AttemptEntry {
             client,
             topic,
         } = &self.subject;
-        let texts = [event, hook, client, topic, &self.url, &self.destination, &self.text];
+        // URL and destination are shared by all attempts.
+        let texts = [event, hook, client, topic, &self.text];
         size_of::<AttemptEntry>() + texts.iter().map(|text| text.len()).sum::<usize>()
     }
 }

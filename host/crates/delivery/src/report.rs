@@ -59,7 +59,7 @@ impl Report {
     pub(super) fn retry(&self, job: &Job, outcome: &Outcome, wait: Duration) {
         if let Some(left_out) = self.retry.due(Instant::now()) {
             let (id, source, attempts) = (&job.request.id, &job.request.source, job.attempts.count);
-            let url = &job.target.shown;
+            let url = &*job.target.shown;
             let what = "request failed; it will be retried";
             warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
         }
@@ -68,7 +68,7 @@ impl Report {
     /// A destination that gets no requests for a while.
     pub(super) fn paused(&self, job: &Job, pause: Duration) {
         if let Some(left_out) = self.pause.due(Instant::now()) {
-            let url = &job.target.shown;
+            let url = &*job.target.shown;
             let what = "destination paused: its receiver is gone (410); `gone_pause` sets the time";
             warn!(url, ?pause, left_out, "{what}");
         }
@@ -90,7 +90,7 @@ impl Report {
         if let Some(left_out) = notice.due(Instant::now()) {
             let (id, source, attempts) = (&job.request.id, &job.request.source, job.attempts.count);
             let generation = job.request.generation;
-            let url = &job.target.shown;
+            let url = &*job.target.shown;
             warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
         }
     }
@@ -152,7 +152,7 @@ impl Report {
                 at_once,
                 answer_time,
             } = lagging;
-            let (module, url) = (&*job.request.source, &job.target.shown);
+            let (module, url) = (&*job.request.source, &*job.target.shown);
             let what =
                 "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
             warn!(module, url, key, waiting, at_once, ?answer_time, left_out, "{what}");

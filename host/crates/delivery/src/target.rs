@@ -68,7 +68,7 @@ struct Table {
 /// A checked URL.
 pub(super) struct Target {
     /// The URL as it may be shown.
-    pub(super) shown: String,
+    pub(super) shown: Arc<str>,
     /// Its destination.
     pub(super) destination: Rc<Destination>,
     /// `None`: the target takes lines or messages.
@@ -90,7 +90,7 @@ pub(super) struct Destination {
     /// The id in the queue.
     pub(super) id: DestinationId,
     /// Its name, or its URL without one, as dead letters show it.
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
     pub(super) counts: Arc<DestinationCounts>,
     /// Whether it gets requests now.
     pub(super) gate: Arc<Gate>,
@@ -246,7 +246,7 @@ impl Targets {
             }
         };
         let target = Target {
-            shown: shown(url),
+            shown: shown(url).into(),
             destination,
             endpoint,
             message,
@@ -290,7 +290,7 @@ impl Targets {
     }
 
     fn destination(&mut self, key: DestinationKey, transport: impl FnOnce() -> Transport) -> Rc<Destination> {
-        let label = key.name.as_deref().unwrap_or(&key.url).to_owned();
+        let label = key.name.as_deref().unwrap_or(&key.url).into();
         let destination = self.destinations.entry(key.clone()).or_insert_with(|| {
             self.next += 1;
             let gate = self.counts.gates.gate(&key);
