@@ -13,8 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::page::Page;
 
+/// The niceness of the receiver: more than that of the host's threads. With the same niceness, each request would make the
+/// receiver interrupt the thread that has sent it. A receiver on a machine of its own does not do that.
+const NICENESS: i32 = 2;
+
 /// Serves until the process ends. Prints its address first.
 pub(crate) async fn serve() -> anyhow::Result<()> {
+    rustix::process::setpriority_process(None, NICENESS)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on {}", listener.local_addr()?);
     let page = Rc::new(RefCell::new(Page::new(0, 0)));
