@@ -22,7 +22,7 @@
 //! - `client` is what one connected client may do; `compiled` has its rules and the decisions that it has cached.
 //! - `settings` reads `[[authentication]]` and `[access]`.
 //!
-//! Nothing here knows MQTT packets or an engine. Passwords and tokens never appear in logs, errors or `Debug`.
+//! The crate depends neither on MQTT packets nor on an engine. Passwords and tokens never appear in logs, errors or `Debug`.
 
 mod acl_claim;
 mod chain;

@@ -23,8 +23,9 @@
 //! - Requests and bytes in the outbox: [`Settings::queue_requests`], [`Settings::queue_bytes`].
 //! - Concurrent requests per destination: [`Terms::concurrency_limit`]. Below it, the number adapts (`concurrency.rs`).
 //! - Requests per second: [`Terms::rate_limit`].
-//! - Without a store, the part of the outbox that a destination may take while it is down: as much as is free.
-//! - Concurrent requests over all destinations: sixteen times that limit. No set of URLs can use up all sockets.
+//! - Without a store, the part of the outbox for a destination that is down: as much as is free.
+//! - Concurrent requests over all destinations: sixteen times [`Terms::concurrency_limit`], so that no set of URLs can use
+//!   up all sockets.
 //! - The time of one attempt and of all attempts.
 //! - The bytes read of a response, and the time for it after the status line.
 //!

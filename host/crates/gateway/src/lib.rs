@@ -2,8 +2,8 @@
 //!
 //! [`start`] starts a gateway. Each client has one task: `connection` takes it from CONNECT to CONNACK with the help of
 //! `upstream` (with `tls`, `proxy`), and a [`Relay`](hookhost_relay::Relay) moves bytes from then on. Bytes pass
-//! unchanged; the `inspector` sees the packets in them. The meaning of packets is the work of `protocol`, a pure core:
-//! packets in, actions out, which the `emitter` carries out. Packets are changed in two cases only: with the
+//! unchanged; the `inspector` sees the packets in them. `protocol` interprets the packets, without I/O: it returns actions,
+//! which the `emitter` carries out. Packets are changed in two cases only: with the
 //! `publisher_property`, messages name their publisher; and access rules of the host take denied filters out of SUBSCRIBE
 //! and put their codes into SUBACK (`protocol::gate`), which also answers denied publishes. State of more than one connection is in `sessions` (each entry
 //! with its `session_state`) and `recent_publishes`; `shared` holds both.
@@ -11,8 +11,8 @@
 //! `rumqttd` is an upstream in this process. It is reached through a stream that speaks plain MQTT, so nothing else here
 //! knows it.
 //!
-//! Gateways share nothing, so any number of them may serve one broker or one cluster. Whatever a client or an upstream
-//! does is bounded in memory per connection, and a panic ends the one connection that it happened in.
+//! Gateways share no state, so any number of them may serve one broker or one cluster. The memory of each connection is
+//! bounded, and a panic ends only its own connection.
 
 mod client_locks;
 mod connection;

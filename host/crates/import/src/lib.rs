@@ -4,9 +4,9 @@
 //! that hookhost has for them, each with the place where the broker's configuration gives it, and all findings. The host
 //! checks these settings like any other. [`Convert`] writes them as a configuration file.
 //!
-//! The keys of a file tell which broker it belongs to, because brokers do not agree on file names; the caller may name the
-//! broker instead. Variables override the file, as they do with those brokers, and are enough without one. A file may
-//! also hold nothing but variables.
+//! The keys of a file show which broker it belongs to, because brokers do not agree on file names; the caller may name the
+//! broker instead. Variables override the file, as they do with those brokers, and can replace it. A file may also contain
+//! only variables.
 //!
 //! Each broker's module lists its keys and their results:
 //!
@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | known, with a meaning here | a setting |
 //! | known, without a meaning here | [`Findings::ignored`], and one warning that names all of them |
-//! | known, and hookhost cannot carry out what it asks for | a warning; a mistake if other requests would be sent |
+//! | known, but not supported by hookhost | a warning; an error if other requests would be sent |
 //! | unknown | [`Findings::unknown`] |
 //!
 //! EMQX 5 starts although a rule or webhook has an error. So hookhost leaves out only this rule or webhook

@@ -11,7 +11,7 @@
 //! | `export.rs` | the thread: collects, sends, retries once |
 //!
 //! Spans are made of the entries that `hookhost trace` shows. The parts of the host put an entry into the queue and never
-//! wait. While the collector is slow or away, the queue fills; further entries are lost and counted.
+//! wait. While the collector is slow or down, the queue fills; further entries are dropped and counted.
 //!
 //! Source: <https://opentelemetry.io/docs/specs/otlp/>.
 

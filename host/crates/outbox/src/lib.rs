@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Records of a commit share chunks, because an entry of the file costs much more than a record. A chunk without records is
-//! deleted, and one of which little is left is written again without the rest. The numbers of two chunks do not overlap:
+//! deleted. A chunk with few records left is written again without the removed ones. The numbers of two chunks do not overlap:
 //! the last chunk that starts at or before a number is the only one that can have its record.
 //!
 //! The store has no threads and no queue; `hookhost-delivery` collects the changes for a commit.
