@@ -47,7 +47,7 @@ pub struct SinkSettings {
     pub quiet: bool,
     /// Status of every answer.
     pub status: StatusCode,
-    /// Time to wait before each answer; requests do not wait for each other.
+    /// Time to wait before each response; requests do not wait for each other.
     pub delay: Duration,
 }
 

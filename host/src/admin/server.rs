@@ -48,7 +48,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The token cannot be read.
-    #[error("the admin API needs its token")]
+    #[error("the admin API cannot use its token")]
     Token(#[source] TokenError),
     /// A TLS file cannot be used.
     #[error("the admin API cannot use its TLS files ([admin])")]

@@ -1,4 +1,4 @@
-//! Handlers of trials: which webhooks would send what for an event. Nothing is sent.
+//! Handlers of trials: the requests that webhooks would send for an event. They send nothing.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;

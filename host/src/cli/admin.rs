@@ -33,7 +33,7 @@ pub(super) struct AdminArguments {
     /// File with the key of the client certificate [env: HOOKHOST_ADMIN_KEY_FILE]
     #[arg(long, value_name = "FILE", global = true)]
     key_file: Option<PathBuf>,
-    /// Print the answer as JSON
+    /// Print the response of the host as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
 }

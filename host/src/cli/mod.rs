@@ -66,7 +66,7 @@ enum Command {
     /// Run the host
     #[command(after_help = host::ENVIRONMENT)]
     Run(RunArguments),
-    /// Report every error in the configuration and the modules; without errors print a summary. Starts nothing
+    /// Check the configuration and the modules: report every error, or print a summary. Starts nothing
     #[command(after_help = host::ENVIRONMENT)]
     Check(HostArguments),
     /// Receive webhooks over HTTP and print them, for experiments

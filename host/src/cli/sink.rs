@@ -17,10 +17,10 @@ pub(super) struct SinkArguments {
     /// Print only the number of requests in each second
     #[arg(short, long)]
     quiet: bool,
-    /// HTTP status of every answer
+    /// HTTP status of every response
     #[arg(long, value_name = "CODE", default_value = "200", value_parser = status)]
     status: sink::StatusCode,
-    /// Time to wait before each answer, such as 500ms
+    /// Time to wait before each response, such as 500ms
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration, default_value = "0s")]
     delay: Duration,
 }

@@ -77,7 +77,7 @@ enum WebhooksCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// Show which webhooks and rules would send what for an event; sends nothing
+    /// Show the requests that webhooks and rules would send for an event; sends nothing
     Try {
         /// A file with one event as JSON; - is standard input. Without it: a sample event
         #[arg(long, value_name = "FILE", conflicts_with_all = ["event", "topic"])]
@@ -89,7 +89,7 @@ enum WebhooksCommand {
         #[arg(long, value_name = "TOPIC", default_value = "")]
         topic: String,
     },
-    /// Send a request for a sample event now, and show the answer; exits with 1 if the receiver does not accept it
+    /// Send a request for a sample event now, and show the response; exits with 1 if the receiver does not accept it
     Test {
         /// The name
         name: String,

@@ -90,7 +90,7 @@ pub enum ChangeError {
     /// The webhook has changed since it was read.
     #[error("webhook {0:?} was changed meanwhile: read it again and repeat your change")]
     Changed(String),
-    /// The settings have mistakes.
+    /// The settings have errors.
     #[error("{}", lines(.0))]
     Invalid(Vec<FieldProblem>),
     /// There are too many webhooks.

@@ -39,8 +39,8 @@ pub struct Tested {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TestError {
-    /// The settings have mistakes.
-    #[error("the settings of the webhook have mistakes")]
+    /// The settings have errors.
+    #[error("the settings of the webhook have errors")]
     Invalid(Vec<FieldProblem>),
     /// The module does not load with these settings.
     #[error("{0}")]

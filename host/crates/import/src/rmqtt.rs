@@ -189,7 +189,10 @@ fn rules_of_event(
     let known: Vec<&str> = Format::Rmqtt.usual_keys().map(RuleKey::name).collect();
     let Setting { place, value } = setting;
     if SILENT.contains(&event) {
-        report.warning(&place, "never happens: RMQTT's web-hook does not fire it either");
+        report.warning(
+            &place,
+            "is ignored: hookhost has no such event, and RMQTT's web-hook does not send it either",
+        );
         return None;
     }
     if !known.contains(&event) {

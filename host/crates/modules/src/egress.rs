@@ -94,7 +94,7 @@ pub enum Refusal {
     #[error("there is no destination '{0}'")]
     Destination(String),
     /// The request names a destination and a URL that is not below it.
-    #[error("the URL is not below the one of destination '{0}'")]
+    #[error("the URL is not below a URL of destination '{0}'")]
     Outside(String),
     /// The request names a destination that only an open host grants.
     #[error(

@@ -241,7 +241,7 @@ mod tests {
             (
                 "near",
                 "http://h/a/c",
-                Err("the URL is not below the one of destination 'near'"),
+                Err("the URL is not below a URL of destination 'near'"),
             ),
             (
                 "far",

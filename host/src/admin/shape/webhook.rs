@@ -134,7 +134,7 @@ pub struct TestedRequest {
     pub reason: Option<String>,
 }
 
-/// `POST /event-trials`: which webhooks would send what for an event.
+/// `POST /event-trials`: the requests that webhooks would send for an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventTrial {
     /// The event.

@@ -147,7 +147,7 @@ fn rules(id: &str, mut fields: Section<'_>, whole: &Report, targets: &mut Target
     if senders.is_empty() {
         report.warning(
             &place,
-            "sends nothing: none of its webhooks is enabled and without mistakes",
+            "sends nothing: each of its webhooks is disabled or has an error",
         );
     }
     let mut rules = Vec::new();
@@ -172,7 +172,10 @@ fn sources(report: &Report, place: &Place, statement: &Statement) -> BTreeMap<&'
             Source::Event(key) => drop(keys.entry(key.name()).or_default()),
             Source::Named(name) => keys.entry("other").or_default().push(name.to_owned()),
             Source::Absent(topic) => {
-                report.warning(place, format!("{topic} never happens: there is no such thing here"));
+                report.warning(
+                    place,
+                    format!("FROM \"{topic}\": hookhost has no such source of events; it is ignored"),
+                );
             }
             Source::Unknown(topic) => {
                 let known: Vec<String> = Source::event_topics().collect();

@@ -60,7 +60,7 @@ fn emqx5_with_everything() {
         [
             "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as in EMQX 5, unless verify = verify_peer",
             "f:3: connectors.http.secure.url: has a query, which EMQX 5 does not send; write it into the path of the action",
-            "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
+            "f:55: rule_engine.rules.all.sql: FROM \"$events/sys/alarm_activated\": hookhost has no such source of events; it is ignored",
             "f:67: rule_engine.rules.hot.actions[1]: is ignored: an action of kind mqtt is not a webhook",
             "f:24: connectors.mqtt: is ignored: it is not about webhooks",
             "f:48: actions.http.unused: is not used by any rule",
@@ -215,7 +215,7 @@ fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
         warnings,
         [
             "f:1: connectors.http.c.pool_sise: unknown key, ignored; the nearest known one is pool_size",
-            "f:5: rule_engine.rules.r: sends nothing: none of its webhooks is enabled and without mistakes",
+            "f:5: rule_engine.rules.r: sends nothing: each of its webhooks is disabled or has an error",
         ]
     );
     assert_eq!(good["webhook.rule"].as_object().unwrap().len(), 1);

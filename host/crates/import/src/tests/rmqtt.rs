@@ -46,7 +46,7 @@ fn what_rmqtt_ignores_is_a_warning() {
         &[],
         &[
             "f:3: rule.client_connect[0].x: is not part of a rule and is ignored",
-            "f:2: rule.client_keepalive: never happens: RMQTT's web-hook does not fire it either",
+            "f:2: rule.client_keepalive: is ignored: hookhost has no such event, and RMQTT's web-hook does not send it either",
             "environment: RMQTT_PLUGIN_RMQTT_WEB_HOOK_RULE: is ignored: the environment cannot give this setting",
             "f:4: http_urls: is deprecated; its URLs are added to urls",
             "f:1: worker_threads: has no meaning in hookhost",

@@ -178,7 +178,7 @@ fn nothing_starts_if_no_rule_is_left() {
             "f:1: bridges.webhook.b.oauth2: needs client_secret",
         ],
         &[
-            "f:2: rule_engine.rules.s: sends nothing: none of its webhooks is enabled and without mistakes",
+            "f:2: rule_engine.rules.s: sends nothing: each of its webhooks is disabled or has an error",
             "f:1: has no rules: no webhook will be sent",
         ],
     );
