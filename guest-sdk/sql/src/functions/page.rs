@@ -16,7 +16,7 @@ are not UTF-8.
 const LARGE_FUNCTIONS: &str = "
 ## Large functions
 
-Some functions need much code. They are in a larger build of the built-in module (3.1 MB instead of 1.2 MB), which hookhost
+Some functions need much code. They are in a larger build of the built-in module (3.1 MB instead of 1.0 MB), which hookhost
 loads if a rule calls one of them. It takes about three times as long to compile, once, and each instance needs 0.4 MB more
 memory. Events take the same time. These are:
 
