@@ -65,5 +65,6 @@ function view(found) {
     { title: "Attempt", number: true, cell: (row) => row.attempt },
     { title: "Took", number: true, cell: (row) => `${count(row.took_ms)} ms` },
     { title: "Why", text: true, cell: (row) => row.text || "–" },
+    { title: "Answer", text: true, cell: (row) => row.answer || "–" },
   ], found, "No attempts match.");
 }

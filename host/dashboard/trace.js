@@ -31,7 +31,7 @@ function steps({ outcomes, attempts, quarantine, dead_letters: letters }) {
   const why = (text) => (text ? `: ${text}` : "");
   return [
     ...outcomes.map((row) => ({ at: row.at, what: `${row.module}, generation ${row.generation}: ${row.outcome}, ${count(row.requests)} requests${why(row.text)}; after ${count(row.waited_ms)} ms in the queue, in a call of ${count(row.call_events)} events that took ${count(row.call_us)} µs` })),
-    ...attempts.map((row) => ({ at: row.at, what: `request ${row.request} to ${row.url}, attempt ${row.attempt}: ${row.result}${row.status ? `, status ${row.status}` : ""}, ${count(row.took_ms)} ms${why(row.text)}` })),
+    ...attempts.map((row) => ({ at: row.at, what: `request ${row.request} to ${row.url}, attempt ${row.attempt}: ${row.result}${row.status ? `, status ${row.status}` : ""}, ${count(row.took_ms)} ms${why(row.text)}${row.answer ? `; it answered: ${row.answer}` : ""}` })),
     ...letters.map((row) => ({ at: row.at, what: el("a", { href: `#/dead-letters?event=${encoded(row.event.id)}` }, `dead letter ${row.id}: ${row.reason}${why(row.text)}`) })),
     ...quarantine.map((row) => ({ at: row.at, what: el("a", { href: `#/quarantine?module=${encoded(row.module)}` }, `quarantine ${row.id}: ${row.fault} in ${row.module}${why(row.text)}`) })),
   ].sort((one, other) => one.at.localeCompare(other.at));

@@ -101,7 +101,9 @@ async fn what_happened_to_an_event_is_shown_from_the_client_to_the_answer() {
     let sink = Sink::start().await;
     sink.answer(|request, before| match request.json()["payload"].as_str() {
         Some("refused") => SinkAnswer::Status(422),
-        _ if before == 0 => SinkAnswer::Status(503),
+        _ if before == 0 => {
+            SinkAnswer::Bytes(b"HTTP/1.1 503 x\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy".to_vec())
+        }
         _ => SinkAnswer::Status(200),
     });
     let host = probe(&sink, "").await;
@@ -130,9 +132,19 @@ async fn what_happened_to_an_event_is_shown_from_the_client_to_the_answer() {
         .iter()
         .map(|attempt| (&attempt["attempt"], &attempt["result"], &attempt["status"]))
         .collect();
-    let (one, two, null) = (json!(1), json!(2), Value::Null);
-    let (retried, answered, done) = (json!("retried"), json!(503), json!("delivered"));
-    assert_eq!(results, [(&one, &retried, &answered), (&two, &done, &null)], "{way:#}");
+    let (one, two, ok) = (json!(1), json!(2), json!(200));
+    let (retried, busy, done) = (json!("retried"), json!(503), json!("delivered"));
+    assert_eq!(results, [(&one, &retried, &busy), (&two, &done, &ok)], "{way:#}");
+    assert_eq!(
+        (&attempts[0]["answer"], &attempts[1]["answer"]),
+        (&json!("busy"), &json!(""))
+    );
+    let with_status = ask(admin, "GET /api/v1/deliveries?status=200", "").await.json();
+    assert_eq!(
+        with_status["deliveries"].as_array().unwrap().len(),
+        1,
+        "{with_status:#}"
+    );
     assert_eq!(attempts[0]["request"], attempts[1]["request"]);
     let times = ["received", "/outcomes/0/at", "/attempts/0/at", "/attempts/1/at"];
     let times = times.map(|key| way.pointer(key).or(way.get(key)).unwrap().as_str().unwrap());
@@ -143,7 +155,8 @@ async fn what_happened_to_an_event_is_shown_from_the_client_to_the_answer() {
         "received",
         "webhook (generation 1): 1 requests",
         "attempt 1 503 retried",
-        "attempt 2 delivered",
+        "it answered: busy",
+        "attempt 2 200 delivered",
         "state: delivered",
     ];
     let mut rest = text.as_str();

@@ -98,6 +98,14 @@ async fn every_event_and_every_request_is_counted_once() {
         "one attempt each"
     );
     assert!(sum("hookhost_destination_attempt_duration_seconds_sum") > 0.0);
+    let attempts = |outcome: &str| {
+        let destination = format!("destination=\"\",url={:?}", sink.url(""));
+        sum(&format!(
+            "hookhost_destination_attempts_total{{{destination},outcome=\"{outcome}\"}}"
+        ))
+    };
+    assert_eq!((attempts("2xx"), attempts("4xx")), (3.0, 1.0));
+    assert_eq!(sum("hookhost_destination_attempts_total"), 4.0);
     // A call that traps is repeated with its events alone.
     assert!(sum("hookhost_module_event_duration_seconds_count") >= 7.0);
     // Accepted by the outbox = delivered + dropped + waiting.

@@ -159,6 +159,52 @@ async fn sampled_events_without_a_trace_begin_one() {
 }
 
 #[tokio::test]
+async fn requests_in_batches_and_to_files_have_spans() {
+    let (receiver, collector) = (Sink::start().await, Sink::start().await);
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("file://{}", dir.path().join("lines").display());
+    let config = format!(
+        "[[webhook.rule.message_publish]]\naction = \"b\"\nurls = [{:?}]\nbatch = {{ max_delay = \"10ms\" }}\n\
+         [[webhook.rule.message_publish]]\naction = \"f\"\nurls = [{file:?}]\n\
+         [tracing]\notlp_endpoint = {:?}\nsample_ratio = 1.0\n",
+        receiver.url("/hook"),
+        collector.url("/otlp")
+    );
+    // On disk, the span is part of the record.
+    let host = Setup::new()
+        .arg("--data")
+        .arg(dir.path().join("data"))
+        .config(&config)
+        .start()
+        .await;
+    let mut client = Raw::client(host.address, Version::V5, "c").await;
+    client.send(&publish_with(&[("traceparent", PARENT)])).await;
+    let spans = spans(&collector, 6).await;
+    let (call, trace) = (named(&spans, "call webhook"), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(spans.iter().all(|span| span["traceId"] == trace), "{spans:#?}");
+    let requests: Vec<&Value> = spans.iter().filter(|span| span["name"] == "request").collect();
+    assert!(
+        requests.iter().all(|request| request["parentSpanId"] == call["spanId"]),
+        "{spans:#?}"
+    );
+    let parent = |name| &named(&spans, name)["parentSpanId"];
+    let ids: Vec<&Value> = requests.iter().map(|request| &request["spanId"]).collect();
+    assert!(
+        ids.contains(&parent("POST")) && ids.contains(&parent("write")),
+        "{spans:#?}"
+    );
+    assert_ne!(parent("POST"), parent("write"));
+    assert_eq!(
+        attribute(named(&spans, "POST"), "http.response.status_code"),
+        &json!({"intValue": "200"})
+    );
+    for sent in receiver.requests() {
+        assert_eq!(sent.header("traceparent"), None);
+    }
+    client.disconnect().await;
+}
+
+#[tokio::test]
 async fn a_collector_that_does_not_answer_costs_only_spans() {
     /// Each makes two entries. The queue of the exporter has 4,096, and a request up to 512 spans.
     const MESSAGES: usize = 3_000;

@@ -180,6 +180,7 @@ mod tests {
             result: "retried".into(),
             status: Some(503),
             text: "the answer is 503".into(),
+            answer: String::new(),
             took_ms: 7,
         });
         let expected =

@@ -62,8 +62,13 @@ fn text(trace: &EventTrace) -> String {
     for attempt in attempts {
         let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
         let reason = if attempt.text.is_empty() { "" } else { ": " };
+        let answer = if attempt.answer.is_empty() {
+            String::new()
+        } else {
+            format!("; it answered: {}", attempt.answer)
+        };
         let line = format!(
-            "{} request {} -> {}: attempt {}{status} {}, {} ms{reason}{}",
+            "{} request {} -> {}: attempt {}{status} {}, {} ms{reason}{}{answer}",
             attempt.module,
             attempt.request,
             attempt.url,

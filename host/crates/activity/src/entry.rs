@@ -102,10 +102,12 @@ pub struct AttemptEntry {
     pub attempt: u32,
     /// What happens to the request now.
     pub result: AttemptResult,
-    /// The HTTP status of the answer; `None` without an answer.
+    /// The HTTP status of the answer; `None` without one: no answer, or a file, standard output or the broker.
     pub status: Option<u16>,
     /// What happened, in one line; empty if the request is delivered.
     pub text: Box<str>,
+    /// The beginning of the body of an answer other than 2xx, as far as it had arrived.
+    pub answer: Box<str>,
     /// How long the attempt took, in milliseconds.
     pub took: u64,
     /// The trace of the request, if it is exported.
@@ -117,14 +119,25 @@ pub struct AttemptEntry {
 pub struct AttemptSpan {
     /// The span of the request, as its receiver gets it.
     pub request: TraceParent,
-    /// The method of the request.
-    pub method: &'static str,
+    /// How the request is sent.
+    pub action: AttemptAction,
     /// When the attempt ended, in nanoseconds since 1970.
     pub ended: u64,
     /// How long the attempt took; `None` if the request expired before it.
     pub took: Option<Duration>,
     /// How long ago the first attempt of this process began.
     pub since_first: Duration,
+}
+
+/// How an attempt sends its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptAction {
+    /// Over HTTP, with this method.
+    Http(&'static str),
+    /// Writes it to a file or to standard output.
+    Write,
+    /// Publishes it in the broker.
+    Publish,
 }
 
 /// What happens to a request after an attempt.
@@ -206,7 +219,7 @@ impl AttemptEntry {
             topic,
         } = &self.subject;
         // URL and destination are shared by all attempts.
-        let texts = [event, hook, client, topic, &self.text];
+        let texts = [event, hook, client, topic, &self.text, &self.answer];
         size_of::<AttemptEntry>() + texts.iter().map(|text| text.len()).sum::<usize>()
     }
 }

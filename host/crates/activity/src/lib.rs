@@ -29,7 +29,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use durations::{DURATION_BOUNDS, DurationCounts, Durations};
 pub use entry::{
-    Activity, AttemptEntry, AttemptResult, AttemptSpan, CallSpan, HandledEvent, OutcomeEntry, Subject, cut,
+    Activity, AttemptAction, AttemptEntry, AttemptResult, AttemptSpan, CallSpan, HandledEvent, OutcomeEntry, Subject,
+    cut,
 };
 pub use filter::{ActivityFilter, AttemptQuery};
 pub use follower::{Followed, Follower, LostEntries};

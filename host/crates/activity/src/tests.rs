@@ -18,6 +18,7 @@ pub(crate) fn attempt(client: &str, topic: &str, result: AttemptResult) -> Attem
         result,
         status: Some(if result == AttemptResult::Delivered { 200 } else { 503 }),
         text: "".into(),
+        answer: "".into(),
         took: 3,
         span: None,
     }
@@ -172,7 +173,7 @@ async fn the_exporter_gets_entries_with_a_trace_only() {
     };
     let span = AttemptSpan {
         request,
-        method: "POST",
+        action: AttemptAction::Http("POST"),
         ended: 9,
         took: Some(Duration::from_millis(1)),
         since_first: Duration::from_millis(1),

@@ -216,7 +216,7 @@ impl SenderState {
             }
         }
         self.leave(&first.target, admission, &outcome, duration);
-        if outcome != Outcome::Taken {
+        if !outcome.is_accepted() {
             let now = SystemTime::now();
             first.target.destination.counts.failed(now, &outcome);
             let jobs = batch.lanes.iter_mut().flat_map(|lane| &mut lane.jobs);

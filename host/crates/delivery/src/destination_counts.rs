@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hookhost_activity::{DurationCounts, Durations};
 
+use super::attempt_counts::{AttemptCounts, AttemptTally};
 use super::counters::{Counters, Tally};
 use super::gate::BreakerState;
 use super::lagging::{LaggingKey, WorstKey};
@@ -68,6 +69,8 @@ pub struct DestinationState {
     pub concurrency: usize,
     /// How long its attempts took; each request of a batch counts.
     pub durations: DurationCounts,
+    /// How its attempts ended; each request of a batch counts.
+    pub attempts: AttemptCounts,
 }
 
 /// A failed attempt.
@@ -88,6 +91,7 @@ pub(super) struct DestinationCounts {
     /// Milliseconds since 1970, or 0.
     last_success: AtomicU64,
     durations: Durations,
+    attempts: AttemptTally,
 }
 
 /// The requests that wait or are being sent.
@@ -118,8 +122,9 @@ impl DestinationCounts {
     }
 
     /// Counts an attempt that has ended.
-    pub(super) fn attempted(&self, took: Duration) {
+    pub(super) fn attempted(&self, outcome: &Outcome, took: Duration) {
         self.durations.add(took, 1);
+        self.attempts.add(outcome);
     }
 
     /// Counts a request of `size` bytes that is delivered.
@@ -220,6 +225,7 @@ impl DestinationCounts {
             breaker: BreakerState::default(),
             concurrency: 0,
             durations: self.durations.counts(),
+            attempts: self.attempts.counts(),
         }
     }
 }

@@ -29,8 +29,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a request ends.
 pub(super) enum End {
-    /// Its receiver has accepted it.
-    Delivered,
+    /// Its receiver has accepted it: the outcome of the last attempt.
+    Delivered(Outcome),
     /// It is given up and becomes a dead letter.
     Dead {
         /// Why.
@@ -54,8 +54,8 @@ impl SenderState {
     /// Ends a job. The caller returns it to the queue.
     pub(super) fn end(self: &Rc<Self>, taken: &Taken, job: Box<Job>, end: End) {
         match end {
-            End::Delivered => {
-                self.record_attempt(&job, &Outcome::Taken, AttemptResult::Delivered);
+            End::Delivered(outcome) => {
+                self.record_attempt(&job, &outcome, AttemptResult::Delivered, None);
                 self.counts.all.delivered();
                 job.target.destination.counts.delivered(job.request.event.at, job.size);
                 self.release(job.size, job.record);
@@ -65,7 +65,7 @@ impl SenderState {
                 outcome,
                 answer,
             } => {
-                self.record_attempt(&job, &outcome, AttemptResult::Dropped);
+                self.record_attempt(&job, &outcome, AttemptResult::Dropped, answer.as_ref());
                 self.report.gave_up(&job, reason, &outcome);
                 let Job {
                     target,

@@ -56,7 +56,7 @@ impl Flow {
     /// Notes the outcome of an attempt that has taken this time.
     pub(super) fn ended(&self, outcome: &Outcome, latency: Duration) {
         let load = match outcome {
-            Outcome::Taken => Load::Answered,
+            Outcome::Accepted(_) => Load::Answered,
             Outcome::Refused { status, .. } if !matches!(status, 429 | 503 | 504) => Load::Answered,
             Outcome::Refused { .. } | Outcome::TimedOut => Load::Overloaded,
             // A broken connection says nothing about the load: the breaker handles a receiver that is down.

@@ -102,7 +102,7 @@ impl Gate {
     pub(super) fn ended(&self, terms: &Terms, admission: Admission, outcome: &Outcome, now: Instant) -> Option<Change> {
         let policy = terms.breaker.as_ref()?;
         let has_failed = match outcome {
-            Outcome::Taken => false,
+            Outcome::Accepted(_) => false,
             Outcome::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             Outcome::Failed(_) | Outcome::TimedOut => true,
             // Nothing was sent.
@@ -194,7 +194,7 @@ mod tests {
     fn answers_that_say_that_the_destination_works_keep_the_gate_open() {
         let now = Instant::now();
         for (outcome, opens) in [
-            (Outcome::Taken, false),
+            (Outcome::Accepted(Some(200)), false),
             (refused(404), false),
             (refused(422), false),
             (refused(408), true),

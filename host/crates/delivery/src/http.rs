@@ -239,7 +239,7 @@ impl Head {
 
     fn outcome(&self) -> Outcome {
         if self.status.is_success() {
-            return Outcome::Taken;
+            return Outcome::Accepted(Some(self.status.as_u16()));
         }
         Outcome::Refused {
             status: self.status.as_u16(),

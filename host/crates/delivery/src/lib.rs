@@ -51,6 +51,7 @@
 
 mod address;
 mod attempt;
+mod attempt_counts;
 mod attempt_entry;
 mod batch;
 mod batch_group;
@@ -117,6 +118,7 @@ mod token_bucket;
 mod worker;
 
 pub use attempt::Attempt;
+pub use attempt_counts::AttemptCounts;
 pub use batching::{BatchFormat, Batching, BatchingError};
 pub use breaker::BreakerPolicy;
 pub use clients::{check_tls, http_client};

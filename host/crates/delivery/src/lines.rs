@@ -75,7 +75,7 @@ impl Lines {
             spawn_local(write_all(Rc::clone(&self.state), writer));
         }
         match outcome.await {
-            Ok(Ok(())) => Outcome::Taken,
+            Ok(Ok(())) => Outcome::Accepted(None),
             Ok(Err(error)) => Outcome::Failed(error),
             Err(_) => Outcome::Failed("the write was interrupted".into()),
         }
@@ -257,7 +257,7 @@ mod tests {
                 }));
             }
             for task in tasks {
-                assert_eq!(task.await.unwrap(), Outcome::Taken);
+                assert_eq!(task.await.unwrap(), Outcome::Accepted(None));
             }
         });
         let want: String = (0..100).map(|number| format!("{number}\n")).collect();
@@ -272,13 +272,19 @@ mod tests {
         *disk.free.lock().unwrap() = 5;
         tokio::task::LocalSet::new().block_on(&runtime, async {
             let lines = Lines::new(disk.clone());
-            assert_eq!(lines.attempt(Bytes::from_static(b"four")).await, Outcome::Taken);
+            assert_eq!(
+                lines.attempt(Bytes::from_static(b"four")).await,
+                Outcome::Accepted(None)
+            );
             assert!(matches!(
                 lines.attempt(Bytes::from_static(b"more")).await,
                 Outcome::Failed(_)
             ));
             *disk.free.lock().unwrap() = 5;
-            assert_eq!(lines.attempt(Bytes::from_static(b"more")).await, Outcome::Taken);
+            assert_eq!(
+                lines.attempt(Bytes::from_static(b"more")).await,
+                Outcome::Accepted(None)
+            );
         });
         assert_eq!(*disk.content.lock().unwrap(), b"four\nmore\n");
     }

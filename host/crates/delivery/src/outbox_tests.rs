@@ -21,6 +21,7 @@ fn request(url: &str, key: &str) -> OutboxRequest {
         batching: None,
         expires: None,
         republishes: 0,
+        span: None,
         ticket: None,
     }
 }

@@ -148,7 +148,7 @@ impl ProbeFailure {
                 ProbeFailure::new(FailureKind::Status, format!("answered with status {status}"))
             }
             // An attempt outside of the queue does not end like this.
-            Outcome::Taken | Outcome::Expired => ProbeFailure::new(FailureKind::Connection, "no answer"),
+            Outcome::Accepted(_) | Outcome::Expired => ProbeFailure::new(FailureKind::Connection, "no answer"),
         }
     }
 }

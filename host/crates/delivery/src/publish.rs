@@ -184,7 +184,7 @@ impl MessageTarget {
             republishes,
         };
         match self.publisher.publish(message).await {
-            Ok(()) => Outcome::Taken,
+            Ok(()) => Outcome::Accepted(None),
             Err(PublishFailure::Invalid(text)) => Outcome::Invalid(text),
             Err(PublishFailure::Failed(text)) => Outcome::Failed(text),
         }

@@ -98,7 +98,7 @@ fn urls_say_how_a_message_is_published() {
         };
         assert_eq!(
             attempt(rest, &[("x", "y")], 1),
-            Ok((Outcome::Taken, Some(expected))),
+            Ok((Outcome::Accepted(None), Some(expected))),
             "{rest}"
         );
     }
@@ -157,7 +157,7 @@ fn failures_are_retried_and_mistakes_and_loops_are_not() {
     let outcome = |rest, republishes| attempt(rest, &[], republishes).unwrap();
     assert_eq!(outcome("down", 1).0, Outcome::Failed("down".to_owned()));
     assert_eq!(outcome("bad", 1).0, Outcome::Invalid("bad".to_owned()));
-    assert_eq!(outcome("a", MAX_REPUBLISHES).0, Outcome::Taken);
+    assert_eq!(outcome("a", MAX_REPUBLISHES).0, Outcome::Accepted(None));
     let (looped, published) = outcome("a", MAX_REPUBLISHES + 1);
     assert!(matches!(looped, Outcome::Invalid(_)) && published.is_none());
 }

@@ -9,6 +9,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use hookhost_activity::TraceParent;
 
 use super::destination::Via;
 use super::request::{EventSummary, OutboxRequest, Reach};
@@ -23,6 +24,9 @@ const VERSION_WITHOUT_EVENT: u8 = 1;
 
 /// The bit of the byte of [`Via`] that is set if a [`Batching`](super::Batching) follows the body, as text.
 const HAS_BATCHING: u8 = 0x80;
+
+/// The bit of the same byte that is set if a span follows after that: a `traceparent`, as text.
+const HAS_SPAN: u8 = 0x40;
 
 /// A record that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +83,8 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
         Via::Nothing => (2, ""),
     };
     let has_batching = if request.batching.is_some() { HAS_BATCHING } else { 0 };
-    record.put_u8(via | has_batching);
+    let has_span = if request.span.is_some() { HAS_SPAN } else { 0 };
+    record.put_u8(via | has_batching | has_span);
     record.put_u32_le(request.generation);
     record.put_u64_le(request.expires.map_or(0, millis));
     let event = &request.event;
@@ -98,6 +103,9 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
     put_bytes(record, &request.body);
     if let Some(batching) = &request.batching {
         put_bytes(record, batching.to_string().as_bytes());
+    }
+    if let Some(span) = &request.span {
+        put_bytes(record, span.to_string().as_bytes());
     }
 }
 
@@ -136,7 +144,8 @@ impl Reader {
             _ => (Reach::Public, byte >> 1),
         };
         let via = self.u8()?;
-        let (via, has_batching) = (via & !HAS_BATCHING, via & HAS_BATCHING != 0);
+        let (has_batching, has_span) = (via & HAS_BATCHING != 0, via & HAS_SPAN != 0);
+        let via = via & !(HAS_BATCHING | HAS_SPAN);
         let (generation, expires) = (self.u32()?, self.u64()?);
         let event = if has_event {
             EventSummary {
@@ -171,6 +180,10 @@ impl Reader {
             body: self.bytes()?,
             batching: match has_batching {
                 true => Some(self.text()?.parse().map_err(|_| RecordError::Damaged)?),
+                false => None,
+            },
+            span: match has_span {
+                true => Some(Box::new(TraceParent::parse(&self.text()?).ok_or(RecordError::Damaged)?)),
                 false => None,
             },
             ordering_key,

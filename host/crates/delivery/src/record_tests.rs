@@ -31,6 +31,7 @@ pub(crate) fn request() -> OutboxRequest {
         }),
         expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)),
         republishes: 0,
+        span: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").map(Box::new),
         ticket: None,
     }
 }
@@ -47,6 +48,7 @@ fn a_record_gives_the_request_back() {
         batching: None,
         expires: None,
         republishes: 3,
+        span: None,
         ..request()
     };
     for (method, _) in METHODS {
@@ -75,6 +77,7 @@ fn the_versions_stay_as_they_are() {
         body: Bytes::from_static(b"b"),
         ordering_key: "k".into(),
         batching: None,
+        span: None,
         expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(258)),
         ..request()
     };

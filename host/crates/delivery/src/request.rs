@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use hookhost_activity::TraceParent;
 use hookhost_contract::{Method, Ticket};
 use hookhost_event::ByteString;
 
@@ -72,6 +73,8 @@ pub struct OutboxRequest {
     pub expires: Option<SystemTime>,
     /// How many messages of modules led to the event: 0 unless a module has published the message of the event.
     pub republishes: u8,
+    /// The span of the request, if its trace is exported and no header `traceparent` names it.
+    pub span: Option<Box<TraceParent>>,
     /// What delivery completes when the request is on disk, or is delivered or given up earlier.
     pub ticket: Option<Ticket>,
 }
@@ -186,6 +189,7 @@ mod tests {
             batching: None,
             expires: None,
             republishes: 0,
+            span: None,
             ticket: None,
         };
         let text = format!("{request:?}");

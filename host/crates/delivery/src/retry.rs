@@ -20,8 +20,8 @@ use super::retry_on::{RetryOn, Statuses};
 /// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// The receiver accepted the request.
-    Taken,
+    /// The receiver accepted the request, with this HTTP status; `None`: a file, standard output or the broker.
+    Accepted(Option<u16>),
     /// The receiver answered with a status other than 2xx.
     Refused {
         /// The HTTP status.
@@ -42,19 +42,25 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the HTTP status of an answer other than 2xx.
+    /// Returns the HTTP status of the answer; `None` without an answer.
     pub(super) fn status(&self) -> Option<u16> {
         match self {
+            Outcome::Accepted(status) => *status,
             Outcome::Refused { status, .. } => Some(*status),
             _ => None,
         }
+    }
+
+    /// Returns whether the receiver accepted the request.
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self, Outcome::Accepted(_))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Taken => f.write_str("delivered"),
+            Outcome::Accepted(_) => f.write_str("delivered"),
             Outcome::Refused { status, .. } => write!(f, "answered with status {status}"),
             Outcome::Failed(text) | Outcome::Invalid(text) | Outcome::Barred(text) => f.write_str(text),
             Outcome::TimedOut => f.write_str("the attempt timed out"),
@@ -239,7 +245,7 @@ impl RetryPolicy {
     /// request is given up at once if it would expire before the next attempt.
     pub(super) fn decide(&self, outcome: &Outcome, timing: Timing, random: f64) -> Decision {
         let (is_retried, reason, asked) = match outcome {
-            Outcome::Taken => return Decision::Delivered,
+            Outcome::Accepted(_) => return Decision::Delivered,
             Outcome::Invalid(_) => return Decision::GiveUp(Reason::Invalid),
             Outcome::Barred(_) => return Decision::GiveUp(Reason::Barred),
             Outcome::Expired => return Decision::GiveUp(Reason::Expired),

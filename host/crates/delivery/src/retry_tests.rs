@@ -84,7 +84,10 @@ fn policies_by_name() {
     use Then::{Delivered, GiveUp, Pause, Retry};
     let table = [
         // outcome, standard, emqx4, emqx5, nanomq, rmqtt
-        (Outcome::Taken, [Delivered, Delivered, Delivered, Delivered, Delivered]),
+        (
+            Outcome::Accepted(Some(200)),
+            [Delivered, Delivered, Delivered, Delivered, Delivered],
+        ),
         (
             failed(),
             [Retry(500), Retry(0), Retry(0), GiveUp(Reason::Failed), Retry(500)],

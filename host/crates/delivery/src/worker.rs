@@ -168,7 +168,7 @@ impl SenderState {
         self.note_lag(taken, job, 1, duration);
         let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
         self.leave(&job.target, admission, &outcome, duration);
-        if outcome != Outcome::Taken {
+        if !outcome.is_accepted() {
             let now = SystemTime::now();
             job.attempts.fail(now, duration, &outcome);
             job.target.destination.counts.failed(now, &outcome);
@@ -194,20 +194,16 @@ impl SenderState {
         outcome: &Outcome,
         answer: Option<Excerpt>,
     ) -> Next {
-        if *outcome == Outcome::Taken {
-            self.end(taken, job, End::Delivered);
-            return Next::Ended;
-        }
         let now = Clock::now();
         let reason = match self.decide(&job, outcome, now) {
             Decision::Delivered => {
-                self.end(taken, job, End::Delivered);
+                self.end(taken, job, End::Delivered(outcome.clone()));
                 return Next::Ended;
             }
             Decision::RetryAt(at) => {
                 self.counts.all.retried();
                 job.target.destination.counts.retried();
-                self.record_attempt(&job, outcome, AttemptResult::Retried);
+                self.record_attempt(&job, outcome, AttemptResult::Retried, answer.as_ref());
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
                 self.rest(job.record);
                 // The partition is being given up, or the host stops: another host makes the next attempt.

@@ -80,6 +80,7 @@ pub(super) fn prepare(
         batching,
         expires,
         republishes: event.detail.message().map_or(0, |message| message.republishes),
+        span: None,
         ticket: None,
     })
 }

@@ -65,29 +65,31 @@ impl TraceContext {
     /// Adds the headers to a request, the `place`th that the call with the span `call` returned for its event. Headers that
     /// it has already win.
     ///
-    /// Only requests over HTTP get them, and none that goes out in a batch: a batch belongs to several traces.
-    pub(super) fn add_to(&self, request: &mut Request, call: u64, place: usize) {
+    /// Only requests over HTTP get them, and none that goes out in a batch: a batch belongs to several traces. Returns the
+    /// span of a request without them, if the trace is sampled.
+    pub(super) fn add_to(&self, request: &mut Request, call: u64, place: usize) -> Option<TraceParent> {
         let is_batched = request.options.iter().any(|(name, _)| name == "batch");
         let is_http = request.destination.is_some() || request.url.starts_with("http");
+        let span = TraceParent {
+            trace_id: self.trace_id,
+            span_id: request_span(call, place),
+            flags: self.flags,
+        };
         if is_batched || !is_http {
-            return;
+            return Some(span).filter(|span| span.is_sampled());
         }
         let headers = &mut request.headers;
         let has = |headers: &[(String, String)], wanted: &str| {
             headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
         };
         if has(headers, TRACEPARENT) {
-            return;
+            return None;
         }
-        let parent = TraceParent {
-            trace_id: self.trace_id,
-            span_id: request_span(call, place),
-            flags: self.flags,
-        };
-        headers.push((TRACEPARENT.to_owned(), parent.to_string()));
+        headers.push((TRACEPARENT.to_owned(), span.to_string()));
         if let Some(state) = self.state.as_ref().filter(|_| !has(headers, TRACESTATE)) {
             headers.push((TRACESTATE.to_owned(), state.clone()));
         }
+        None
     }
 }
 
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_batches_get_no_headers() {
+    fn files_and_batches_get_no_headers_but_a_span() {
         let event = event(&[("traceparent", PARENT)]);
         let trace = TraceContext::of(&event, ALL).unwrap();
         let batch = Request {
@@ -152,8 +154,9 @@ mod tests {
             ..request("http://h/")
         };
         for mut request in [batch, request("file:/tmp/x"), request("mqtt:t"), request("stdout:")] {
-            trace.add_to(&mut request, 1 << 24, 0);
+            let span = trace.add_to(&mut request, 1 << 24, 0).unwrap();
             assert_eq!(request.headers, [], "{}", request.url);
+            assert_eq!(span.span_id, request_span(1 << 24, 0));
         }
     }
 

@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 
 use hookhost_activity::trace_parent::{call_span, event_span, is_request_of, span_below};
-use hookhost_activity::{Activity, AttemptEntry, AttemptResult, OutcomeEntry, Subject};
+use hookhost_activity::{Activity, AttemptAction, AttemptEntry, AttemptResult, OutcomeEntry, Subject};
 use hookhost_event::Id;
 
 /// How many events are remembered.
@@ -133,11 +133,15 @@ fn attempt(entry: &AttemptEntry, spans: &mut Vec<Span>) {
     let module = ("hookhost.module.name", text(&entry.module));
     let destination = ("hookhost.destination", text(&entry.destination));
     if let Some(took) = trace.took {
-        let mut attributes = vec![
-            ("http.request.method", text(trace.method)),
-            ("url.full", text(&entry.url)),
-            destination.clone(),
-        ];
+        let mut attributes = vec![("url.full", text(&entry.url)), destination.clone()];
+        let name = match trace.action {
+            AttemptAction::Http(method) => {
+                attributes.push(("http.request.method", text(method)));
+                method
+            }
+            AttemptAction::Write => "write",
+            AttemptAction::Publish => "publish",
+        };
         if entry.attempt > 1 {
             let resend = Value::Number(u64::from(entry.attempt) - 1);
             attributes.push(("http.request.resend_count", resend));
@@ -149,7 +153,7 @@ fn attempt(entry: &AttemptEntry, spans: &mut Vec<Span>) {
             trace_id: request.trace_id,
             span_id: span_below(request.span_id, (entry.attempt, trace.ended)),
             parent: Some(request.span_id),
-            name: trace.method.to_owned(),
+            name: name.to_owned(),
             kind: SpanKind::Client,
             start: before(took),
             end: trace.ended,

@@ -61,6 +61,7 @@ pub(crate) fn attempted(span_id: u64, result: AttemptResult, took: Option<Durati
         attempt: 2,
         result,
         status: took.map(|_| if is_delivered { 200 } else { 503 }),
+        answer: "".into(),
         text: if is_delivered { "" } else { "answered with status 503" }.into(),
         took: 2,
         span: Some(AttemptSpan {
@@ -69,7 +70,7 @@ pub(crate) fn attempted(span_id: u64, result: AttemptResult, took: Option<Durati
                 span_id,
                 flags: 1,
             },
-            method: "POST",
+            action: AttemptAction::Http("POST"),
             ended: 20_000_000,
             took,
             since_first: Duration::from_millis(10),

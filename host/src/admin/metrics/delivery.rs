@@ -111,6 +111,14 @@ pub(super) fn destinations(out: &mut Families<'_>, status: &HostStatus) -> fmt::
     for (labels, state) in all() {
         samples.count(&labels, state.counters.dead.total())?;
     }
+    let help =
+        "Attempts to deliver a request, by class of the HTTP status or other outcome; each request of a batch counts";
+    let mut samples = out.counter("destination_attempts", help);
+    for ([destination, url], state) in all() {
+        for (outcome, count) in state.attempts.by_outcome() {
+            samples.count(&[destination, url, ("outcome", outcome)], count)?;
+        }
+    }
     let help = "Time of the attempts to deliver a request; each request of a batch counts";
     let mut samples = out.histogram("destination_attempt_duration", help);
     for (labels, state) in all() {

@@ -47,10 +47,13 @@ pub struct Delivery {
     pub attempt: u32,
     /// `delivered`, `retried` or `dropped`.
     pub result: String,
-    /// HTTP status of the answer; `null` without an answer.
+    /// HTTP status of the answer; `null` without one.
     pub status: Option<u16>,
     /// What happened; empty if the request is delivered.
     pub text: String,
+    /// The beginning of an answer other than 2xx, as far as it had arrived.
+    #[serde(default)]
+    pub answer: String,
     /// How long the attempt took, in milliseconds.
     pub took_ms: u64,
 }
@@ -127,6 +130,7 @@ impl Delivery {
             result: entry.result.name().to_owned(),
             status: entry.status,
             text: entry.text.to_string(),
+            answer: entry.answer.to_string(),
             took_ms: entry.took,
         }
     }

@@ -84,6 +84,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         batching: None,
         expires: None,
         republishes: 0,
+        span: None,
         ticket: None,
     }
 }

@@ -20,6 +20,8 @@ impl<T: Template> Worker<T> {
         let call = self.failures.last_call();
         self.context
             .record_outcomes(generation.number, call, &self.events, &outcomes);
+        let sampling = self.context.activity.sampling();
+        let is_exported = sampling.is_some();
         let mut prepared = Vec::new();
         let (mut ignored, mut answered) = (0, 0);
         let tickets = std::mem::take(&mut self.tickets);
@@ -34,14 +36,16 @@ impl<T: Template> Worker<T> {
                 Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
                 Outcome::Deliver(requests) => {
                     answered += 1;
-                    let trace = TraceContext::of(event, self.context.activity.sampling());
+                    let trace = TraceContext::of(event, sampling);
                     let trace = trace.map(|trace| (trace, call_span(event.id, module, generation.number)));
                     for (place, mut request) in requests.into_iter().enumerate() {
-                        if let Some((trace, call)) = &trace {
-                            trace.add_to(&mut request, *call, place);
-                        }
+                        let span = trace
+                            .as_ref()
+                            .and_then(|(trace, call)| trace.add_to(&mut request, *call, place));
                         match prepare(request, event, &generation.egress, module, generation.number) {
                             Ok(request) => prepared.push(OutboxRequest {
+                                // Without an export, no one reads it.
+                                span: span.filter(|_| is_exported).map(Box::new),
                                 ticket: ticket.clone(),
                                 ..request
                             }),
