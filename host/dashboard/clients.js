@@ -8,11 +8,11 @@ const TYPING_PAUSE = 250;
 
 export async function clients(root) {
   const place = el("div", { "aria-live": "polite" });
-  const search = el("input", { id: "search", type: "search", placeholder: "id, user name or address" });
+  const search = el("input", { id: "search", type: "search", placeholder: "id, user or address" });
   const refresh = async () => {
     const { clients: found, total } = await get(`/clients${query({ search: search.value, limit: 200 })}`);
     place.replaceChildren(
-      view(found, kick),
+      view(found, kick, search.value !== ""),
       total > found.length ? el("p", { class: "faint" }, `${count(total - found.length)} more clients match; search for a part of the id.`) : "");
   };
   const kick = async (id) => {
@@ -31,7 +31,7 @@ export async function clients(root) {
   return () => clearTimeout(pause);
 }
 
-function view(found, kick) {
+function view(found, kick, isSearch) {
   const protocol = (version) => ({ 3: "3.1", 4: "3.1.1", 5: "5.0" })[version] ?? "–";
   return table("Sessions of clients, by id", [
     { title: "Client", text: true, cell: (client) => client.id },
@@ -43,5 +43,5 @@ function view(found, kick) {
     { title: "Subscriptions", number: true, cell: (client) => count(client.subscriptions) },
     { title: "Waiting", number: true, cell: (client) => count(client.queued + client.unconfirmed) },
     isViewer() ? null : { title: "Actions", cell: (client) => button("Disconnect", () => kick(client.id), "danger small") },
-  ], found, "No clients.");
+  ], found, isSearch ? "No client matches." : "No clients. A client appears when it connects, and stays as long as its session.");
 }

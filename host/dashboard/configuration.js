@@ -20,7 +20,8 @@ export async function configuration(root) {
     ], settings, "No settings were given: all have their default."),
     el("p", {}, "Programs can use the ", el("a", { href: "/openapi" }, "admin API"), "."),
     el("h3", {}, "Log"),
+    el("p", { class: "faint" }, "A level such as debug, or levels of parts such as info,rmqtt=debug. Empty: the default."),
     el("div", { class: "filters" },
-      el("div", {}, el("label", { for: "log-filter" }, "Level or filter, such as debug or info,rmqtt=debug"), input),
+      el("div", {}, el("label", { for: "log-filter" }, "Log filter"), input),
       changeButton("Set", setFilter)));
 }

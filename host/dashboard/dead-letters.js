@@ -1,7 +1,7 @@
 // Requests that the host has given up: why, every attempt, send again, delete.
 
 import { change, get, query } from "./api.js";
-import { button, changeButton, confirmed, count, el, list, table, tell, time } from "./dom.js";
+import { button, changeButton, confirmed, count, el, list, several, table, tell, time, twoLines } from "./dom.js";
 
 /** Time without typing before a search begins, in milliseconds. */
 const TYPING_PAUSE = 250;
@@ -47,11 +47,17 @@ export async function deadLetters(root) {
     await change("DELETE", `/dead-letters/${id}`);
     await refresh();
   };
+  const dropAll = async () => {
+    if (!(await confirmed("Delete all these letters? They cannot be sent again then.", "Delete all"))) return;
+    const { dropped, left = [] } = await change("DELETE", `/dead-letters${query(isAll() ? { all: "true" } : selection())}`);
+    tell(`${several(dropped.length, "letter")} deleted.${left.map(({ id, error }) => `\n${id}: ${error}`).join("")}`, left.length === 0 ? "good" : "bad");
+    await refresh();
+  };
   const resendAll = async () => {
     if (!(await confirmed("Send all these letters again?", "Send again"))) return;
     const answer = await change("POST", `/dead-letters/resend${query(isAll() ? { all: "true" } : selection())}`);
     const left = answer.left ?? [];
-    tell(`${count(answer.resent.length)} letters are sent again.${left.map(({ id, error }) => `\n${id}: ${error}`).join("")}`, left.length === 0 ? "good" : "bad");
+    tell(`${several(answer.resent.length, "letter")} sent again.${left.map(({ id, error }) => `\n${id}: ${error}`).join("")}`, left.length === 0 ? "good" : "bad");
     await refresh();
   };
   let pause = null;
@@ -63,7 +69,7 @@ export async function deadLetters(root) {
   }
   root.append(
     el("div", { class: "filters", role: "search" }, inputs.map(({ node }) => node)),
-    el("p", { class: "buttons" }, changeButton("Send all again", resendAll), button("Refresh", refresh, "quiet")),
+    el("p", { class: "buttons" }, changeButton("Send all again", resendAll), changeButton("Delete all", dropAll, "danger"), button("Refresh", refresh, "quiet")),
     place, detail);
   await refresh();
   return () => clearTimeout(pause);
@@ -74,17 +80,16 @@ function view(letters, { show, resend, drop }) {
     { title: "Number", number: true, cell: (row) => row.id },
     { title: "Time", cell: (row) => time(row.at) },
     { title: "Why", text: true, cell: (row) => `${row.reason}: ${row.text}` },
-    { title: "Event", cell: (row) => row.event.hook || "–" },
+    { title: "Event and module", text: true, cell: (row) => twoLines(row.event.hook || "–", row.module) },
     { title: "Client", text: true, cell: (row) => row.event.client ?? "–" },
     { title: "Topic", text: true, cell: (row) => row.event.topic ?? "–" },
-    { title: "Module", cell: (row) => row.module },
     { title: "To", text: true, cell: (row) => row.destination },
     { title: "Attempts", number: true, cell: (row) => row.attempt_count },
     { title: "Actions", cell: (row) => el("span", { class: "buttons" },
       button("Show", () => show(row.id), "quiet small"),
       changeButton("Send again", () => resend(row.id), "small"),
       changeButton("Delete", () => drop(row.id), "danger small")) },
-  ], letters, "No dead letters.");
+  ], letters, "No dead letters. Requests that hookhost gives up are kept here.");
 }
 
 /** A letter with its request and attempts. */

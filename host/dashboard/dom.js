@@ -24,16 +24,25 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** A table. A column is `{title, cell, number}`, or null; `cell` gets a row and returns an element or a text. */
+/**
+ * A table. A column is `{title, cell, number}`, or null; `cell` gets a row and returns an element or a text.
+ *
+ * On a phone each row is a block with a line for each cell. The roles keep it a table for screen readers then.
+ */
 export function table(caption, given, rows, empty) {
   if (rows.length === 0) return el("p", { class: "empty panel" }, empty);
   const columns = given.filter((column) => column !== null);
   const kind = (column) => (column.number ? "number" : column.text ? "text" : undefined);
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-    el("table", {},
+    el("table", { role: "table" },
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: kind(column) }, column.title)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column) => el("td", { class: kind(column) }, column.cell(row))))))));
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, columns.map((column) => el("th", { role: "columnheader", scope: "col", class: kind(column) }, column.title)))),
+      el("tbody", { role: "rowgroup" }, rows.map((row) => el("tr", { role: "row" }, columns.map((column) => el("td", { role: "cell", class: kind(column), "data-title": column.title }, el("div", {}, column.cell(row)))))))));
+}
+
+/** Two lines: the first, and a second with less weight. */
+export function twoLines(first, second) {
+  return second ? [el("div", {}, first), el("div", { class: "second" }, second)] : first;
 }
 
 /** Names and values below each other. */
@@ -83,6 +92,15 @@ export function tell(text, kind = "good") {
 /** A whole number with separators. */
 export const count = (number) => number.toLocaleString("en");
 
+/** A number with its noun, whose plural ends in s. */
+export const several = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/** Microseconds as a time for people. */
+export function milliseconds(micros) {
+  const millis = micros / 1000;
+  return `${millis >= 10 ? count(Math.round(millis)) : millis.toFixed(millis >= 0.1 ? 1 : 3)} ms`;
+}
+
 /** Bytes with a unit. */
 export function bytes(number) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -94,9 +112,11 @@ export function bytes(number) {
   return `${unit === 0 ? number : number.toFixed(1)} ${units[unit]}`;
 }
 
-/** A time in the reader's time zone. */
+/** A time in the reader's time zone: of today without the date. */
 export function time(text) {
-  return el("time", { datetime: text, title: text }, new Date(text).toLocaleString());
+  const at = new Date(text);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return el("time", { datetime: text, title: text }, isToday ? at.toLocaleTimeString() : at.toLocaleString());
 }
 
 /** A duration in its two largest units. */

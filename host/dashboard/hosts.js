@@ -32,9 +32,9 @@ function view(all) {
   return el("section", {}, el("h3", {}, "Hosts"), table("Hosts that share the outbox", [
     { title: "Host", text: true, cell: (host) => host.state?.name ?? host.id },
     { title: "State", text: true, cell: readiness },
-    { title: "Version", cell: reported((state) => state.version) },
-    { title: "Admin API", cell: reported((state) => state.admin) },
-    { title: "Clients", number: true, cell: reported((state) => count(state.connected ?? 0)) },
+    { title: "Version", cell: reported((state) => state.version || "–") },
+    { title: "Admin API", cell: reported((state) => state.admin || "–") },
+    { title: "Clients", number: true, cell: reported((state) => (state.connected === null ? "–" : count(state.connected))) },
     { title: "Events/s", number: true, cell: reported((state) => count(state.events_per_second)) },
     { title: "Webhooks/s", number: true, cell: reported((state) => count(state.webhooks_per_second)) },
     { title: "Waiting", number: true, cell: reported((state) => count(state.waiting.requests)) },

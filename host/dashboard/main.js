@@ -35,8 +35,11 @@ async function show() {
   leave = null;
   document.title = `${title} – hookhost`;
   for (const link of document.querySelectorAll("#nav a")) {
-    if (link.hash === `#/${key}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash === `#/${key}`) {
+      link.setAttribute("aria-current", "page");
+      // On a phone, the links of the pages are a row that scrolls.
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   const place = document.getElementById("page");
   place.replaceChildren(el("h2", {}, title), el("p", { class: "faint" }, "Loading…"));

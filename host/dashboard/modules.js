@@ -1,7 +1,7 @@
 // The modules: what they do, and their problems.
 
 import { change, encoded, get, isViewer, upload } from "./api.js";
-import { badge, bytes, button, changeButton, confirmed, count, el, list, tell } from "./dom.js";
+import { badge, bytes, button, changeButton, confirmed, count, el, list, milliseconds, several, tell } from "./dom.js";
 import { stateBadge } from "./overview.js";
 
 /** Limit of the size of a module, as the host has it. */
@@ -11,10 +11,16 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 export async function modules(root) {
   const place = el("div");
-  const refresh = async () => place.replaceChildren(...view(await get("/modules"), enable));
+  const refresh = async () => place.replaceChildren(...view(await get("/modules"), { enable, rollBack }));
   const enable = async (name, isEnabled) => {
     if (!isEnabled && !(await confirmed(`Disable module ${name}? It handles no further events.`, "Disable"))) return;
     await report(await change("POST", `/module-files/${encoded(name)}/${isEnabled ? "enable" : "disable"}`));
+  };
+  const rollBack = async (name) => {
+    if (!(await confirmed(`Roll module ${name} back to its previous generation? Its files stay, and are loaded again when they change or at a reload.`, "Roll back"))) return;
+    const { generation } = await change("POST", `/modules/${encoded(name)}/roll-back`);
+    tell(`${name}: generation ${generation} is active again.`);
+    await refresh();
   };
   const rescan = async () => report(await change("POST", "/modules/rescan"));
   const report = async (found) => {
@@ -69,24 +75,27 @@ async function mistake(file, name) {
   return "";
 }
 
-function view({ modules: all, left_out: leftOut, disabled }, enable) {
+function view({ modules: all, left_out: leftOut, disabled }, { enable, rollBack }) {
   return [
     leftOut.map((text) => el("p", { class: "problem" }, `Left out: ${text}`)),
     all.map((module) => {
-      const { generation, queue, events, requests, quarantine } = module;
+      const { generation, queue, events, requests, quarantine, cost } = module;
       return el("section", { class: "panel", "aria-label": `Module ${module.name}` },
         el("h3", {}, module.name, " ", stateBadge(module.state)),
         module.problem && el("p", { class: "problem" }, module.problem),
         list([
-          ["Generation", generation ? `${generation.number}, code ${generation.origin}, ${generation.instances} instances` : "none is active"],
+          ["Generation", generation ? `${generation.number}, code: ${generation.origin}, ${several(generation.instances, "instance")}` : "none is active"],
           ["Asks for", generation?.hooks.join(", ")],
           ["May send to", generation?.egress.join(", ") || "nothing"],
-          ["Queue", queue && `${count(queue.events)} events, ${bytes(queue.bytes)}; ${count(queue.accepted)} accepted, ${count(queue.dropped_full + queue.dropped_oversized)} dropped`],
+          ["Queue", queue && `${several(queue.events, "event")}, ${bytes(queue.bytes)}; ${count(queue.accepted)} accepted, ${count(queue.dropped_full + queue.dropped_oversized)} dropped`],
           ["Events", `${count(events.answered)} answered, ${count(events.ignored)} ignored, ${count(events.failed)} failed, ${count(events.trapped)} trapped, ${count(events.timed_out)} timed out`],
           ["Requests", `${count(requests.accepted)} accepted, ${count(requests.refused)} refused`],
-          ["Quarantine", quarantine.events === 0 ? "empty" : el("a", { href: `#/quarantine?module=${encodeURIComponent(module.name)}` }, `${count(quarantine.events)} events, ${bytes(quarantine.bytes)}`)],
+          ["Cost", `${cost.events === 0 ? "" : `${milliseconds(cost.took_us / cost.events)} for an event, `}${bytes(cost.memory)} of memory`],
+          ["Quarantine", quarantine.events === 0 ? "empty" : el("a", { href: `#/quarantine?module=${encodeURIComponent(module.name)}` }, `${several(quarantine.events, "event")}, ${bytes(quarantine.bytes)}`)],
         ]),
-        (!generation || generation.origin === "file") && el("p", { class: "buttons" }, changeButton("Disable", () => enable(module.name, false), "danger")));
+        (!generation || generation.origin === "file") && el("p", { class: "buttons" },
+          module.can_roll_back && changeButton("Roll back", () => rollBack(module.name), "quiet"),
+          changeButton("Disable", () => enable(module.name, false), "danger")));
     }),
     disabled.map((name) => el("section", { class: "panel", "aria-label": `Module ${name}` },
       el("h3", {}, name, " ", badge("disabled", "warn")),

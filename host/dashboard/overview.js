@@ -1,7 +1,7 @@
 // What the host does now: rates, backlog and errors, live.
 
 import { get } from "./api.js";
-import { badge, bytes, count, duration, el, table } from "./dom.js";
+import { badge, bytes, count, duration, el, milliseconds, several, table } from "./dom.js";
 import { chart } from "./chart.js";
 import { hosts } from "./hosts.js";
 
@@ -13,21 +13,38 @@ const dead = (state) => state.delivery.dead.total;
 const dropped = (state) => state.delivery.dropped.total;
 const lost = (state) => state.modules.reduce((all, { queue }) => all + (queue ? queue.dropped_full + queue.dropped_oversized : 0), 0);
 
-/** What the cards show: a rate of a counter per second, or a value. */
+/** What the cards show: a rate of a counter per second, a value, or what is between two states. */
 const CARDS = [
   { title: "Events per second", rate: events, note: (state) => `${count(events(state))} since the start` },
   { title: "Webhooks per second", rate: (state) => state.delivery.delivered, note: (state) => `${count(state.delivery.delivered)} delivered` },
+  { title: "Answer time", between: answerTime, shown: (value) => milliseconds(value), note: () => "average of the attempts" },
   { title: "Waiting for delivery", value: (state) => state.delivery.waiting.requests, note: (state) => bytes(state.delivery.waiting.bytes) },
   { title: "Waiting for modules", value: (state) => state.modules.reduce((all, { queue }) => all + (queue?.events ?? 0), 0), note: () => "events" },
   { title: "Failed attempts per second", rate: (state) => state.delivery.retried + dead(state), note: (state) => `${count(state.delivery.retried)} retried` },
   { title: "Webhooks that failed", value: dead, note: (state) => reasons(state.delivery.dead), isBad: (value) => value > 0 },
-  { title: "Dropped", value: (state) => dropped(state) + lost(state), note: (state) => `${count(lost(state))} events, ${count(dropped(state))} requests`, isBad: (value) => value > 0 },
-  { title: "Connected clients", value: (state) => state.broker?.connected ?? 0, note: (state) => `${count(state.broker?.sessions ?? 0)} sessions` },
+  { title: "Dropped", value: (state) => dropped(state) + lost(state), note: (state) => `${several(lost(state), "event")}, ${several(dropped(state), "request")}`, isBad: (value) => value > 0 },
+  { title: "Connected clients", value: (state) => state.broker?.connected ?? 0, note: (state) => several(state.broker?.sessions ?? 0, "session") },
 ];
+
+/** Average time of the attempts between two states, in microseconds; null without an attempt. */
+function answerTime(before, state) {
+  const attempts = state.attempts.count - before.attempts.count;
+  return attempts > 0 ? (state.attempts.took_us - before.attempts.took_us) / attempts : null;
+}
 
 function reasons(numbers) {
   const given = Object.entries(numbers).filter(([name, number]) => name !== "total" && number > 0);
   return given.length === 0 ? "none" : given.map(([name, number]) => `${name.replaceAll("_", " ")} ${count(number)}`).join(", ");
+}
+
+/** The value of a card now; null if it is not known yet. */
+function current(card, before, state) {
+  if (card.value) return card.value(state);
+  const seconds = before ? (Date.parse(state.at) - Date.parse(before.at)) / 1000 : 0;
+  if (!(seconds > 0)) return null;
+  if (card.between) return card.between(before, state);
+  // A host that was started again counts from 0.
+  return Math.max(0, card.rate(state) - card.rate(before)) / seconds;
 }
 
 const rounded = (number) => (number >= 100 || Number.isInteger(number) ? count(Math.round(number)) : number.toFixed(1));
@@ -37,23 +54,22 @@ export async function overview(root) {
     const [big, small, picture] = [el("p", { class: "value" }), el("p", { class: "note" }), el("div")];
     return { ...card, big, small, picture, values: [], node: el("li", { class: "card" }, el("h3", {}, card.title), big, small, picture) };
   });
-  const problems = el("div");
+  const problems = el("div", { role: "status" });
   const [others, details] = [el("div"), el("div")];
   root.append(problems, el("ul", { class: "cards" }, cards.map((card) => card.node)), others, details);
   let before = null;
   const update = (state) => {
     for (const card of cards) {
-      const seconds = before ? (Date.parse(state.at) - Date.parse(before.at)) / 1000 : 0;
-      if (card.rate && !(seconds > 0)) {
+      const value = current(card, before, state);
+      const shown = card.shown ?? rounded;
+      if (value === null) {
         card.big.textContent = "–";
       } else {
-        // A host that was started again counts from 0.
-        const value = card.rate ? Math.max(0, card.rate(state) - card.rate(before)) / seconds : card.value(state);
         card.values.push(value);
         if (card.values.length > MAX_VALUES) card.values.shift();
-        card.big.textContent = rounded(value);
+        card.big.textContent = shown(value);
         card.big.className = card.isBad?.(value) ? "value bad" : "value";
-        card.picture.replaceChildren(chart(card.values, `${card.title}: ${rounded(value)} now, at most ${rounded(Math.max(...card.values))}`));
+        card.picture.replaceChildren(chart(card.values, `${card.title}: ${shown(value)} now, at most ${shown(Math.max(...card.values))}`));
       }
       card.small.textContent = card.note(state);
     }

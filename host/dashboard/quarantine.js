@@ -1,7 +1,7 @@
 // Events that modules could not handle: why, replay, drop.
 
 import { change, encoded, get, query } from "./api.js";
-import { button, changeButton, confirmed, el, list, table, tell, time } from "./dom.js";
+import { button, changeButton, confirmed, el, list, several, table, tell, time, twoLines } from "./dom.js";
 
 export async function quarantine(root) {
   const module = new URLSearchParams(location.hash.split("?")[1] ?? "").get("module");
@@ -34,7 +34,7 @@ export async function quarantine(root) {
   const replayAll = async () => {
     const { replayed, left } = await change("POST", `/quarantine/replay${selection}`);
     const reasons = left.map(({ id, error }) => `${id}: ${error}`).join("\n");
-    tell(`${replayed.length} events were passed to their modules again.${reasons && `\n${reasons}`}`, left.length === 0 ? "good" : "bad");
+    tell(`${several(replayed.length, "event")} passed to the modules again.${reasons && `\n${reasons}`}`, left.length === 0 ? "good" : "bad");
     await refresh();
   };
   root.append(
@@ -48,8 +48,7 @@ function view(entries, { show, replay, drop }) {
   return table("Events that a module failed to handle, newest first", [
     { title: "Number", number: true, cell: (entry) => entry.id },
     { title: "Time", cell: (entry) => time(entry.at) },
-    { title: "Module", cell: (entry) => entry.module },
-    { title: "Event", cell: (entry) => entry.hook },
+    { title: "Event and module", text: true, cell: (entry) => twoLines(entry.hook, entry.module) },
     { title: "Client", text: true, cell: (entry) => entry.client ?? "–" },
     { title: "Topic", text: true, cell: (entry) => entry.topic ?? "–" },
     { title: "Why", text: true, cell: (entry) => `${entry.fault}: ${entry.text.split("\n")[0].slice(0, 200)}` },
@@ -57,5 +56,5 @@ function view(entries, { show, replay, drop }) {
       button("Show", () => show(entry.id), "quiet small"),
       changeButton("Replay", () => replay(entry.id), "small"),
       changeButton("Delete", () => drop(entry.id), "danger small")) },
-  ], entries, "The quarantine is empty.");
+  ], entries, "The quarantine is empty. Events that a module fails to handle are kept here.");
 }

@@ -1,7 +1,7 @@
 // Webhooks: list, create, edit, test, enable, remove; and what they would send for an event.
 
 import { change, encoded, get, isViewer, query } from "./api.js";
-import { badge, button, changeButton, confirmed, count, el, table, tell } from "./dom.js";
+import { badge, button, changeButton, confirmed, count, el, table, tell, twoLines } from "./dom.js";
 import { editor } from "./webhook-form.js";
 import { trial } from "./webhook-trial.js";
 
@@ -71,7 +71,7 @@ function view(list, states, { test, enable, remove }) {
       if (row.problems.length > 0) return el("span", { title: row.problems.join("\n") }, badge("invalid", "bad"));
       return row.enabled ? badge("enabled", "good") : badge("disabled", "warn");
     } },
-    { title: "Trigger", text: true, cell: (row) => `${texts(row.settings.events, "all events")}${row.settings.topics ? ` on ${texts(row.settings.topics, "all topics")}` : ""}` },
+    { title: "Trigger", text: true, cell: (row) => twoLines(texts(row.settings.events, "all events"), row.settings.topics && `on ${texts(row.settings.topics, "all topics")}`) },
     { title: "URL", text: true, cell: (row) => row.settings.url ?? texts(row.settings.urls, "–") },
     { title: "Delivered", number: true, cell: (row) => number(row, (counts) => counts.delivered) },
     { title: "Failed", number: true, cell: (row) => number(row, (counts) => counts.dead.total) },

@@ -1,8 +1,10 @@
 //! Modules that come through the admin API: uploaded, disabled, enabled.
 
+use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::http::{Answer, ask_with_bytes};
-use hookhost_tests::{PATIENCE, binary, http};
+use hookhost_tests::sink::Sink;
+use hookhost_tests::{PATIENCE, Version, binary, http};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -60,6 +62,52 @@ async fn a_module_is_uploaded_disabled_and_enabled() {
     let answer = http::ask(admin, "POST /api/v1/module-files/probe/enable", "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(modules(&host).await, (running, json!([])));
+}
+
+#[tokio::test]
+async fn a_module_is_rolled_back_to_its_previous_generation() {
+    let sink = Sink::start().await;
+    let settings = |tag: &str| format!("[config]\nurl = {:?}\ntag = {tag:?}\ntopic = \"t/#\"\n", sink.url("/"));
+    let host = Setup::new()
+        .modules()
+        .module_file("probe.toml", settings("one"))
+        .module_file("probe.wasm", std::fs::read(binary::probe_module()).unwrap())
+        .start()
+        .await;
+    let admin = host.admin.unwrap();
+    let roll_back = async |name: &str| http::ask(admin, &format!("POST /api/v1/modules/{name}/roll-back"), "").await;
+    for (name, status, words) in [
+        ("probe", 409, "no previous generation"),
+        ("webhook", 409, "built-in"),
+        ("missing", 404, "not running"),
+    ] {
+        let answer = roll_back(name).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.body.contains(words), "{answer:?}");
+    }
+    std::fs::write(host.dir().join("modules/probe.toml"), settings("two")).unwrap();
+    let state = async || http::ask(admin, "GET /api/v1/modules/probe", "").await.json();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while state().await["generation"]["number"] != 2 {
+        assert!(tokio::time::Instant::now() < deadline, "{:#}", state().await);
+    }
+    assert_eq!(state().await["can_roll_back"], true);
+    let text = host.ask(&["modules", "roll-back", "probe"]).await;
+    assert_eq!(text, "probe: generation 1 is active again\n");
+    let probe = state().await;
+    assert_eq!(
+        (&probe["state"], &probe["can_roll_back"]),
+        (&json!("rolled back"), &json!(false))
+    );
+    let mut client = Client::connect(host.address, Version::V5, "c").await;
+    client.publish("t/1", 1, "x").await;
+    sink.wait_for(1, PATIENCE).await;
+    assert_eq!(sink.requests()[0].json()["tag"], "one");
+    assert_eq!(roll_back("probe").await.status, 409);
+    // A rescan loads the files again.
+    http::ask(admin, "POST /api/v1/modules/rescan", "").await;
+    assert_eq!(state().await["generation"]["number"], 3);
+    client.disconnect().await;
 }
 
 #[tokio::test]

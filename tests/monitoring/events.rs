@@ -20,7 +20,9 @@ async fn deliveries_are_listed_and_followed() {
     });
     let host = probe(&sink, "").await;
     let mut tap = host::command(host.dir());
-    tap.args(["tap", "--json", "--client", "c", "--topic", "t/+"]);
+    tap.args([
+        "tap", "--json", "--client", "c", "--topic", "t/+", "--module", "webhook",
+    ]);
     tap.env("HOOKHOST_ADMIN", host.admin.unwrap().to_string());
     let tap = Process::start(tap);
     let mut other = Client::connect(host.address, V, "other").await;
@@ -74,6 +76,14 @@ async fn deliveries_are_listed_and_followed() {
         answer.json()["deliveries"].as_array().unwrap().len() == 1
     })
     .await;
+    for (query, is_found) in [
+        ("module=webhook", true),
+        ("module=other", false),
+        ("webhook=other", false),
+    ] {
+        let found = ask(admin, &format!("GET /api/v1/deliveries?{query}"), "").await.json();
+        assert_eq!(!found["deliveries"].as_array().unwrap().is_empty(), is_found, "{query}");
+    }
     for wrong in ["topic=a/%23/b", "limit=0", "status=x", "falied=true"] {
         let answer = ask(admin, &format!("GET /api/v1/deliveries?{wrong}"), "").await;
         assert_eq!(answer.status, 400, "{wrong}: {answer:?}");

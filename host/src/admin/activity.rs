@@ -53,6 +53,10 @@ struct Selection {
     topic: Option<String>,
     /// A hook such as `message-publish`, or the id of an event.
     event: Option<String>,
+    /// A module.
+    module: Option<String>,
+    /// The name of a webhook: only attempts to deliver its requests.
+    webhook: Option<String>,
 }
 
 /// Which deliveries to list.
@@ -66,6 +70,10 @@ struct DeliveryQuery {
     topic: Option<String>,
     /// A hook such as `message-publish`, or the id of an event.
     event: Option<String>,
+    /// A module.
+    module: Option<String>,
+    /// The name of a webhook.
+    webhook: Option<String>,
     /// The HTTP status of the answer.
     #[param(maximum = 65535)]
     status: Option<u16>,
@@ -92,6 +100,8 @@ impl Selection {
             client: given(self.client),
             topic,
             event: given(self.event),
+            module: given(self.module),
+            destination: given(self.webhook).map(|name| format!("webhooks/{name}")),
         })
     }
 }
@@ -105,13 +115,22 @@ async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>)
         client,
         topic,
         event,
+        module,
+        webhook,
         status,
         failed,
         before,
         ..
     } = query;
     let query = AttemptQuery {
-        filter: Selection { client, topic, event }.filter()?,
+        filter: Selection {
+            client,
+            topic,
+            event,
+            module,
+            webhook,
+        }
+        .filter()?,
         failed,
         status,
         before,

@@ -36,6 +36,7 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
         .routes(routes!(list))
         .routes(routes!(show_rescan, rescan))
         .routes(routes!(show))
+        .routes(routes!(roll_back))
         .merge(quarantine::routes())
         .merge(delivery::router())
         .merge(webhooks::routes())
@@ -111,6 +112,16 @@ async fn show(State(running): State<Running>, name: Named<String>) -> Answer<sha
         Some(state) => Ok(Json(of_module(&running, state))),
         None => Err(Error::not_found(format!("there is no module {name:?}"))),
     }
+}
+
+/// Rolls a module back to its previous generation. Its files stay, and are loaded again when they change or at a rescan.
+#[utoipa::path(post, path = "/modules/{name}/roll-back", params(("name" = String, Path, description = "The name of the module")),
+    responses((status = 200, body = shape::RolledBack), Fails<400>, Fails<404>, Fails<409>))]
+async fn roll_back(State(running): State<Running>, name: Named<String>) -> Answer<shape::RolledBack> {
+    let Path(name) = name?;
+    let (modules, asked) = (running.modules.clone(), name.clone());
+    let generation = blocking(move || modules.roll_back(&asked)).await??;
+    Ok(Json(shape::RolledBack { name, generation }))
 }
 
 /// Reads the configuration and scans the modules folder now.

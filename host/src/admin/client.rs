@@ -35,7 +35,8 @@ pub enum Error {
     /// The connection cannot be made.
     #[error(
         "cannot reach a host at {address}; is it running, and is this the address of its admin API? --admin ADDR sets another \
-         one, and --ca-file FILE the authority of its certificate"
+         one{}",
+        authority_hint(address)
     )]
     Connect {
         /// The address.
@@ -47,9 +48,7 @@ pub enum Error {
     #[error("{0} cannot be part of a request")]
     Unsendable(&'static str),
     /// The connection failed, or the answer is not HTTP.
-    #[error(
-        "no answer from the host at {address}; if it asks for a client certificate, --cert-file and --key-file give one"
-    )]
+    #[error("no answer from the host at {address}{}", certificate_hint(address))]
     Exchange {
         /// The address.
         address: String,
@@ -72,6 +71,28 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+}
+
+/// What may help if no connection to this address can be made.
+fn authority_hint(address: &str) -> &'static str {
+    if is_https(address) {
+        ", and --ca-file FILE the authority of its certificate"
+    } else {
+        ""
+    }
+}
+
+/// What may help if this address does not answer: an API that asks for a client certificate ends connections without one.
+fn certificate_hint(address: &str) -> &'static str {
+    if is_https(address) {
+        "; if it asks for a client certificate, --cert-file and --key-file give one"
+    } else {
+        ""
+    }
+}
+
+fn is_https(address: &str) -> bool {
+    address.starts_with("https://")
 }
 
 impl Client {
@@ -232,5 +253,22 @@ impl std::fmt::Debug for Client {
         f.debug_struct("Client")
             .field("address", &self.address)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_with_tls_get_hints_about_certificates() {
+        for (address, has_hint) in [("127.0.0.1:1", false), ("http://h:1", false), ("https://h:1", true)] {
+            let client = Client::new(address, None, Tls::default());
+            let text = client
+                .failed(std::io::Error::from(std::io::ErrorKind::TimedOut))
+                .to_string();
+            assert_eq!(text.contains("--cert-file"), has_hint, "{text}");
+            assert_eq!(!authority_hint(&client.address).is_empty(), has_hint);
+        }
     }
 }

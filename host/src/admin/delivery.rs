@@ -156,28 +156,49 @@ async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> An
 async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
     if blocking(move || running.letters.remove(id)).await?? {
-        Ok(Json(shape::Dropped { dropped: vec![id] }))
+        Ok(Json(shape::Dropped::all(vec![id])))
     } else {
         Err(DeadLetterError::Unknown(id).into())
     }
 }
 
-/// Deletes the selected dead letters.
+/// Deletes the letters that are selected when the request arrives, oldest first. Later ones stay. After a failure, the rest
+/// stays too.
 #[utoipa::path(delete, path = "/dead-letters", params(Letters),
     responses((status = 200, body = shape::Dropped), Fails<400>, Fails<500>, Fails<503>))]
 async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Dropped> {
     let ids = selected(&running, asked).await?;
-    let remove_all = move || -> Result<Vec<u64>, DeadLetterError> {
-        let mut dropped = Vec::with_capacity(ids.len());
-        for id in ids {
-            if running.letters.remove(id)? {
-                dropped.push(id);
+    let answer = blocking(move || drop_each(&ids, |id| running.letters.remove(id))).await??;
+    Ok(Json(answer))
+}
+
+/// Drops letters up to the first failure: the others would wait for the same reason.
+///
+/// # Errors
+///
+/// The failure, if no letter was dropped before it.
+fn drop_each(
+    ids: &[u64],
+    mut remove: impl FnMut(u64) -> Result<bool, DeadLetterError>,
+) -> Result<shape::Dropped, DeadLetterError> {
+    let mut answer = shape::Dropped::all(Vec::with_capacity(ids.len()));
+    for (place, id) in ids.iter().enumerate() {
+        match remove(*id) {
+            Ok(true) => answer.dropped.push(*id),
+            // Another request has resent or dropped it.
+            Ok(false) => {}
+            Err(error) if answer.dropped.is_empty() => return Err(error),
+            Err(error) => {
+                let left = ids.iter().skip(place).map(|id| shape::Left {
+                    id: *id,
+                    error: error.to_string(),
+                });
+                answer.left = left.collect();
+                break;
             }
         }
-        Ok(dropped)
-    };
-    let dropped = blocking(remove_all).await??;
-    Ok(Json(shape::Dropped { dropped }))
+    }
+    Ok(answer)
 }
 
 async fn resend(running: Running, ids: Vec<u64>) -> Result<Vec<(u64, Result<(), DeadLetterError>)>, Error> {
@@ -287,6 +308,21 @@ mod tests {
         ] {
             assert_eq!(millis(text, now), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_dropped_before_a_failure_is_answered() {
+        let unavailable = || DeadLetterError::Unavailable("no answer".to_owned());
+        let answer = drop_each(&[1, 2, 3, 4], |id| match id {
+            1 => Ok(true),
+            2 => Ok(false),
+            _ => Err(unavailable()),
+        })
+        .unwrap();
+        assert_eq!(answer.dropped, [1]);
+        let left: Vec<u64> = answer.left.iter().map(|left| left.id).collect();
+        assert_eq!(left, [3, 4]);
+        assert_eq!(drop_each(&[1], |_| Err(unavailable())), Err(unavailable()));
     }
 
     #[test]

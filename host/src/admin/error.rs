@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::shape;
 use crate::webhooks::{ChangeError, TestError};
 use hookhost_hooks::OfferError;
-use hookhost_modules::ReplayError;
+use hookhost_modules::{ReplayError, RollBackError};
 
 /// Entries of an answer without `limit`.
 const DEFAULT_ENTRIES: usize = 100;
@@ -86,6 +86,17 @@ impl From<ReplayError> for Error {
         let status = match error {
             ReplayError::Unknown(_) => StatusCode::NOT_FOUND,
             ReplayError::Queue(OfferError::Full) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<RollBackError> for Error {
+    fn from(error: RollBackError) -> Error {
+        let status = match error {
+            RollBackError::NotRunning(_) => StatusCode::NOT_FOUND,
+            RollBackError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::CONFLICT,
         };
         Error::new(status, error.to_string())

@@ -52,6 +52,8 @@ fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
         .into_iter()
         .filter_map(|state| state.oldest)
         .min();
+    // Their events are not known without reading them.
+    let (waiting_for_nats, _) = running.monitor.waiting_for_nats();
     let handled = running.activity.outcomes_of(id);
     let query = AttemptQuery {
         filter: ActivityFilter {
@@ -86,7 +88,8 @@ fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
             .unwrap_or_default()
             .as_millis()
     };
-    let may_wait = waiting.is_some_and(|oldest| received.is_none_or(|received| at(oldest) <= received.into()));
+    let may_wait = waiting_for_nats > 0
+        || waiting.is_some_and(|oldest| received.is_none_or(|received| at(oldest) <= received.into()));
     shape::EventTrace::new(
         event,
         received.map(|at| shape::time(Millis(at))),

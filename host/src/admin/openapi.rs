@@ -136,11 +136,16 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
             *kinds = kind;
         }
     }
+    // Every operation below `/api/v1` fails with 500 if the host is stopping.
     let refusals: &[StatusCode] = if guard::is_open(path) {
         &[StatusCode::FORBIDDEN]
     } else {
         operation.insert("security".to_owned(), json!([{}, {"token": []}, {"session": []}]));
-        &[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]
+        &[
+            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
+            StatusCode::INTERNAL_SERVER_ERROR,
+        ]
     };
     let mut responses = object(operation.remove("responses"));
     let schema = format!("#/components/schemas/{}", Failure::name());

@@ -114,7 +114,7 @@ async fn replay_all(State(modules): State<Handle>, selection: Asked<Selection>) 
 async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
     if modules.discard(id) {
-        Ok(Json(shape::Dropped { dropped: vec![id] }))
+        Ok(Json(shape::Dropped::all(vec![id])))
     } else {
         Err(ReplayError::Unknown(id).into())
     }
@@ -125,7 +125,7 @@ async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape
 async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Dropped> {
     let mut dropped = ids(&modules, selection)?;
     dropped.retain(|id| modules.discard(*id));
-    Ok(Json(shape::Dropped { dropped }))
+    Ok(Json(shape::Dropped::all(dropped)))
 }
 
 /// The selected entries at this moment, oldest first. An event that fails again gets a new entry, which is not

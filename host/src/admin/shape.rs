@@ -15,10 +15,13 @@ mod webhook;
 pub use activity::{Deliveries, Delivery, Handled, Outcome, TapLine};
 pub use broker::{Broker, Client, Clients, Kicked, Listener};
 pub use dead_letter::{Attempt, DeadLetter, DeadLetterCounts, DeadLetters, EventOfLetter, Resent};
-pub use destination::{DeadCounts, Destination, DestinationCounts, Destinations, DroppedCounts, LastError, Waiting};
+pub use destination::{
+    Attempts, DeadCounts, Destination, DestinationCounts, Destinations, DroppedCounts, LastError, Waiting,
+};
 pub use host::{Host, HostState, Hosts};
 pub use module::{
-    Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
+    Cost, Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
+    RolledBack,
 };
 pub use quarantine::{Dropped, Left, Quarantine, Quarantined, Replayed};
 pub use trace::EventTrace;
@@ -106,6 +109,9 @@ pub struct Overview {
     pub modules: Vec<Module>,
     /// The counters of delivery.
     pub delivery: DestinationCounts,
+    /// The attempts to deliver requests, since the start.
+    #[serde(default)]
+    pub attempts: Attempts,
 }
 
 /// `GET /configuration`.
@@ -149,6 +155,7 @@ impl From<HostStatus> for Overview {
                 .map(|(hook, count)| (json::hook_name(hook).to_owned(), count))
                 .collect(),
             modules,
+            attempts: Attempts::of(&status.destinations),
             delivery: status.delivery.into(),
         }
     }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, ended, escaped, print, print_json, table};
-use crate::admin::shape::{Module, Modules, Rescan};
+use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
+use crate::admin::shape::{Module, Modules, Rescan, RolledBack};
 
 #[derive(Debug, Args)]
 pub(super) struct ModulesArguments {
@@ -22,12 +22,18 @@ enum ModulesCommand {
     List,
     /// Reload the configuration and the modules folder now, and retry modules that did not load or were rolled back
     Rescan,
+    /// Roll a module back to its previous generation; its files stay, and are loaded again when they change or at a rescan
+    RollBack {
+        /// The name of the module
+        name: String,
+    },
 }
 
 pub(super) fn modules(arguments: &ModulesArguments) -> ExitCode {
     let ModulesArguments { command, admin } = arguments;
     ended(match command {
         Some(ModulesCommand::Rescan) => rescan(admin),
+        Some(ModulesCommand::RollBack { name }) => roll_back(admin, name),
         Some(ModulesCommand::List) | None => list(admin),
     })
 }
@@ -91,6 +97,20 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
         .as_ref()
         .is_some_and(|reread| !reread.problems.is_empty());
     Ok(found.problem.is_none() && found.rejected.is_empty() && !refused)
+}
+
+fn roll_back(admin: &AdminArguments, name: &str) -> anyhow::Result<bool> {
+    let path = format!("/modules/{}/roll-back", encoded(name));
+    let answer: RolledBack = admin.client()?.ask(Method::POST, &path)?;
+    if admin.json {
+        print_json(&answer)?;
+    } else {
+        print(&format!(
+            "{}: generation {} is active again\n",
+            answer.name, answer.generation
+        ))?;
+    }
+    Ok(true)
 }
 
 /// The result of a rescan, one line for each module.

@@ -68,7 +68,7 @@ impl Selection<'_> {
     /// Deletes them.
     pub(super) fn forget(&self) -> anyhow::Result<bool> {
         self.act(&Method::DELETE, "", |answer: &Dropped| {
-            (&answer.dropped, &[], "dropped")
+            (&answer.dropped, &answer.left, "dropped")
         })
     }
 

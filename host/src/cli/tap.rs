@@ -21,6 +21,12 @@ pub(super) struct TapArguments {
     /// Only this event: its hook, such as message-publish, or its id
     #[arg(long, value_name = "EVENT", default_value = "")]
     event: String,
+    /// Only what this module does, and requests that it made
+    #[arg(long, value_name = "NAME", default_value = "")]
+    module: String,
+    /// Only attempts to deliver the requests of this webhook
+    #[arg(long, value_name = "NAME", default_value = "")]
+    webhook: String,
     #[command(flatten)]
     admin: AdminArguments,
 }
@@ -41,10 +47,12 @@ fn follow(arguments: &TapArguments) -> anyhow::Result<()> {
         client,
         topic,
         event,
+        module,
+        webhook,
         admin,
     } = arguments;
-    let [client, topic, event] = [client, topic, event].map(|text| encoded(text));
-    let path = format!("/tap?client={client}&topic={topic}&event={event}");
+    let [client, topic, event, module, webhook] = [client, topic, event, module, webhook].map(|text| encoded(text));
+    let path = format!("/tap?client={client}&topic={topic}&event={event}&module={module}&webhook={webhook}");
     admin.client()?.follow(&path, |line: TapLine| {
         let text = if admin.json {
             serde_json::to_string(&line)? + "\n"

@@ -130,8 +130,12 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     let replaced = NewFile::create(name.into(), 0o600).and_then(|mut new| {
         new.write_all(text.as_bytes())?;
         new.file().set_permissions(permissions)?;
-        new.replace(&target)?;
-        sync_folder(&target)
+        new.replace(&target)
     });
-    replaced.with_context(|| format!("cannot write {}", file.display()))
+    replaced.with_context(|| format!("cannot write {}", file.display()))?;
+    let flushed = sync_folder(&target);
+    flushed.with_context(|| {
+        let file = file.display();
+        format!("{file} is written, but its folder cannot be flushed to the disk: a power failure may undo the change")
+    })
 }

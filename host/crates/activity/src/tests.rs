@@ -61,13 +61,17 @@ fn filter(client: Option<&str>, topic: Option<&str>, event: Option<&str>) -> Act
         client: client.map(str::to_owned),
         topic: topic.map(|topic| topic.parse().unwrap()),
         event: event.map(str::to_owned),
+        ..ActivityFilter::default()
     }
 }
 
 #[test]
 fn attempts_are_selected_by_event_status_and_number() {
     let log = ActivityLog::new();
-    log.attempt(attempt("one", "a/b", AttemptResult::Delivered));
+    log.attempt(AttemptEntry {
+        destination: "one".into(),
+        ..attempt("one", "a/b", AttemptResult::Delivered)
+    });
     log.attempt(attempt("two", "a/c", AttemptResult::Retried));
     log.attempt(attempt("two", "", AttemptResult::Dropped));
     let query = |filter, failed, status, before| AttemptQuery {
@@ -77,6 +81,11 @@ fn attempts_are_selected_by_event_status_and_number() {
         before,
     };
     let none = || filter(None, None, None);
+    let by = |module: &str, destination: &str| ActivityFilter {
+        module: Some(module.to_owned()),
+        destination: Some(destination.to_owned()),
+        ..ActivityFilter::default()
+    };
     for (query, expected) in [
         (query(none(), false, None, None), vec![3, 2, 1]),
         (query(none(), true, None, None), vec![3, 2]),
@@ -102,6 +111,8 @@ fn attempts_are_selected_by_event_status_and_number() {
             query(filter(None, None, Some("client-connected")), false, None, None),
             vec![],
         ),
+        (query(by("webhook", "one"), false, None, None), vec![1]),
+        (query(by("other", "one"), false, None, None), vec![]),
     ] {
         let numbers: Vec<u64> = log.attempts(&query, 0, 9).iter().map(|entry| entry.number).collect();
         assert_eq!(numbers, expected, "{query:?}");

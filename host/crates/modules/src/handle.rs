@@ -40,6 +40,26 @@ pub enum ReplayError {
     Queue(#[from] OfferError),
 }
 
+/// Why a module was not rolled back. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RollBackError {
+    /// No generation of this module is active.
+    #[error("module {0} is not running")]
+    NotRunning(String),
+    /// The host keeps no previous generation: the active one is the first, or was rolled back to.
+    #[error("module {0} has no previous generation to roll back to")]
+    NoPrevious(String),
+    /// The built-in module has the rules and webhooks of the configuration.
+    #[error(
+        "the built-in module is not rolled back: change its rules in the configuration, and webhooks by their name"
+    )]
+    BuiltIn,
+    /// The previous generation cannot run again; the text says why.
+    #[error("the previous generation cannot run: {0}")]
+    Failed(String),
+}
+
 impl Handle {
     pub(super) fn new(controller: Arc<Controller>) -> Handle {
         Handle(controller)
@@ -53,6 +73,16 @@ impl Handle {
     /// The current state of one module.
     pub fn state(&self, module: &str) -> Option<ModuleState> {
         self.states().into_iter().find(|state| &*state.name == module)
+    }
+
+    /// Rolls a module back to its previous generation, as the host does when a new one fails. Its files stay as they are, and
+    /// are loaded again when they change or at a rescan. Returns the number of the generation that is active now.
+    ///
+    /// # Errors
+    ///
+    /// [`RollBackError`].
+    pub fn roll_back(&self, module: &str) -> Result<u32, RollBackError> {
+        self.0.roll_back_active(module)
     }
 
     /// The receivers of requests that modules make now.

@@ -58,7 +58,7 @@ use std::time::{Duration, Instant};
 pub use desired::{Applied, ConfigurationOutcome, Desired, DesiredConfiguration, ReloadableSettings};
 pub use egress::Refusal;
 pub use folder::{FileStamp, FolderListing, ModulesFolder};
-pub use handle::{Handle, ReplayError};
+pub use handle::{Handle, ReplayError, RollBackError};
 pub use instances::Instances;
 pub use load::LoadError;
 pub use quarantine::{Fault, QuarantineUsage, QuarantinedEvent};

@@ -31,6 +31,8 @@ pub struct ModuleState {
     pub memory: usize,
     /// The counts of its quarantine.
     pub quarantined: QuarantineUsage,
+    /// Whether an operator can roll it back: its code is a file, and the host keeps a previous generation.
+    pub can_roll_back: bool,
 }
 
 /// The active generation of a module.

@@ -36,6 +36,9 @@ pub struct Destination {
     pub breaker: String,
     /// Limit of its requests at the same time, as it has adapted.
     pub concurrency: usize,
+    /// Its attempts since the start.
+    #[serde(default)]
+    pub attempts: Attempts,
     /// Counters since the start.
     #[serde(flatten)]
     pub counts: DestinationCounts,
@@ -47,6 +50,15 @@ pub struct Destination {
     pub last_error: Option<LastError>,
     /// The key whose requests lag most, because they go out one after another.
     pub lagging: Option<LaggingKey>,
+}
+
+/// Attempts to deliver requests; each request of a batch counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempts {
+    /// How many have ended.
+    pub count: u64,
+    /// Their time, in microseconds.
+    pub took_us: u64,
 }
 
 /// An ordering key whose requests lag.
@@ -154,12 +166,26 @@ impl From<Counters> for DestinationCounts {
     }
 }
 
+impl Attempts {
+    /// The attempts at all these destinations.
+    pub(in super::super) fn of(destinations: &[DestinationState]) -> Attempts {
+        let durations = destinations.iter().map(|state| &state.durations);
+        Attempts {
+            count: durations.clone().flat_map(|durations| durations.counts).sum(),
+            took_us: durations
+                .map(|durations| u64::try_from(durations.sum.as_micros()).unwrap_or(u64::MAX))
+                .sum(),
+        }
+    }
+}
+
 impl Destination {
     /// The state of a destination at `now`.
     pub(in super::super) fn new(state: DestinationState, now: SystemTime) -> Destination {
         let age = state
             .oldest
             .map(|oldest| now.duration_since(oldest).unwrap_or_default());
+        let attempts = Attempts::of(std::slice::from_ref(&state));
         Destination {
             name: state.name.map(|name| name.to_string()),
             url: state.url,
@@ -171,6 +197,7 @@ impl Destination {
             .to_owned(),
             breaker: state.breaker.as_str().to_owned(),
             concurrency: state.concurrency,
+            attempts,
             paused_until: state.paused_until.map(system_time),
             counts: state.counters.into(),
             oldest_seconds: age.map(|age| age.as_secs()),

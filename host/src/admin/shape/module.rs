@@ -41,6 +41,32 @@ pub struct Module {
     pub requests: Requests,
     /// Its events in the quarantine.
     pub quarantine: QuarantineCounts,
+    /// What it costs.
+    #[serde(default)]
+    pub cost: Cost,
+    /// Whether it can be rolled back to its previous generation.
+    #[serde(default)]
+    pub can_roll_back: bool,
+}
+
+/// What a module costs, since the host started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cost {
+    /// Events in its calls, failed calls included.
+    pub events: u64,
+    /// Time of these calls, in microseconds.
+    pub took_us: u64,
+    /// Bytes of the linear memory of all its instances.
+    pub memory: usize,
+}
+
+/// `POST /modules/{name}/roll-back`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RolledBack {
+    /// Name of the module.
+    pub name: String,
+    /// The generation that is active now.
+    pub generation: u32,
 }
 
 /// An active generation.
@@ -172,6 +198,7 @@ impl Module {
     /// A module of which `dead` requests became dead letters.
     pub(in super::super) fn new(state: ModuleState, dead: u64) -> Module {
         let (counts, quarantined) = (state.counts, state.quarantined);
+        let (durations, memory, can_roll_back) = (state.durations, state.memory, state.can_roll_back);
         Module {
             name: state.name.to_string(),
             state: state.status.name().to_owned(),
@@ -217,6 +244,12 @@ impl Module {
                 bytes: quarantined.bytes,
                 evicted: quarantined.evicted,
             },
+            cost: Cost {
+                events: durations.counts.iter().sum(),
+                took_us: u64::try_from(durations.sum.as_micros()).unwrap_or(u64::MAX),
+                memory,
+            },
+            can_roll_back,
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Replayed {
     pub left: Vec<Left>,
 }
 
-/// An event that could not be replayed, or a dead letter that could not be sent again.
+/// An event that could not be replayed, or a dead letter that could not be sent again or dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Left {
     /// Number of the entry.
@@ -64,11 +64,24 @@ pub struct Left {
     pub error: String,
 }
 
-/// `DELETE /quarantine/{id}` and `DELETE /quarantine`.
+/// `DELETE` of events in quarantine or of dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dropped {
-    /// Dropped events.
+    /// Numbers of the dropped entries.
     pub dropped: Vec<u64>,
+    /// Dead letters that could not be dropped; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+}
+
+impl Dropped {
+    /// Everything was dropped.
+    pub(in super::super) fn all(dropped: Vec<u64>) -> Dropped {
+        Dropped {
+            dropped,
+            left: Vec::new(),
+        }
+    }
 }
 
 impl Quarantined {

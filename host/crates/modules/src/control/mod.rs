@@ -27,14 +27,14 @@ use std::time::Instant;
 
 use tracing::{error, info, warn};
 
-use super::ReplayError;
 use super::folder::{Content, Files, ModuleName};
 use super::generation::lock;
 use super::load::{LoadError, Loader, ModuleSource};
 use super::quarantine::{Quarantine, QuarantinedEvent};
-use super::state::{ModuleRecord, ModuleState};
+use super::state::{ModuleRecord, ModuleState, Origin};
 use super::supervisor::Supervisor;
 use super::worker::WorkerContext;
+use super::{ReplayError, RollBackError};
 use hookhost_delivery::{Outbox, Receivers};
 use hookhost_hooks::Bus;
 use hookhost_settings::error_line;
@@ -175,6 +175,23 @@ impl Controller {
                 error!(module = %name, generation = failed, reason, cause, "module cannot be rolled back");
             }
         }
+    }
+
+    /// Rolls back the active generation of a module because an operator asks for it.
+    pub(super) fn roll_back_active(&self, name: &str) -> Result<u32, RollBackError> {
+        let mut table = self.table();
+        let not_running = || RollBackError::NotRunning(name.to_owned());
+        let module = table.modules.get_mut(name).ok_or_else(not_running)?;
+        let active = module.active.as_ref().ok_or_else(not_running)?;
+        if active.release.origin == Origin::BuiltIn {
+            return Err(RollBackError::BuiltIn);
+        }
+        let number = active.release.generation.number;
+        let rolled_back = module.roll_back(&self.bus, number, "an operator asked for it");
+        let previous = rolled_back.map_err(|error| RollBackError::Failed(error_line(&error)))?;
+        let previous = previous.ok_or_else(|| RollBackError::NoPrevious(name.to_owned()))?;
+        info!(module = %name, from = number, generation = previous, "module rolled back by an operator");
+        Ok(previous)
     }
 
     /// Retires a module whose files are gone.

@@ -169,6 +169,11 @@ impl Module {
             durations: context.record.durations.counts(),
             memory: context.record.memory.load(Ordering::Relaxed),
             quarantined: context.quarantine.usage(&context.module),
+            can_roll_back: self.last_good.is_some()
+                && self
+                    .active
+                    .as_ref()
+                    .is_some_and(|active| active.release.origin == Origin::File),
         }
     }
 }
