@@ -2,6 +2,7 @@
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Ended, Setup, ended};
+use hookhost_tests::process::Process;
 use hookhost_tests::{PATIENCE, Version};
 use tempfile::TempDir;
 
@@ -144,7 +145,10 @@ async fn standard_output_is_text_for_people_when_asked() {
 async fn an_address_in_use_is_all_that_a_refused_start_reports() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mqtt = format!("listener tcp:default: cannot listen on {address}: Address already in use");
+    let mqtt = format!(
+        "listener tcp:default: cannot listen on {address}; stop the program that uses this port, or choose another address: \
+         Address already in use"
+    );
     let admin = format!("the admin API cannot listen on {address}");
     for (args, expected) in [
         (["run", "--admin", "off", "--listen", &address], mqtt),
@@ -158,6 +162,50 @@ async fn an_address_in_use_is_all_that_a_refused_start_reports() {
         assert_eq!(lines.len(), 1, "{}", ended.stderr);
         assert!(lines[0].starts_with(&format!("error: {expected}")), "{}", ended.stderr);
         assert!(!ended.stderr.contains("module activated"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_says_what_to_do() {
+    let dir = dir();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let local = ["run", "--listen", "127.0.0.1:0", "--admin", "off"];
+    for (more, code, words) in [
+        (
+            ["--data", "file/below"],
+            1,
+            "choose another one with --data or [data] dir",
+        ),
+        (["--modules", "missing"], 2, "make it first, or leave --modules out"),
+        (
+            ["--config", "missing.toml"],
+            2,
+            "cannot read missing.toml: No such file",
+        ),
+    ] {
+        let ended = run(&dir, &[], &[&local[..], &more[..]].concat()).await;
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn too_few_file_descriptors_are_named_at_the_start() {
+    let dir = dir();
+    let mut command = std::process::Command::new("sh");
+    let host = host::command(dir.path());
+    command
+        .args(["-c", "ulimit -n 300 && exec \"$0\" \"$@\""])
+        .arg(host.get_program());
+    command.args(["run", "--listen", "127.0.0.1:0", "--admin", "off"]);
+    command.current_dir(dir.path()).env("XDG_CACHE_HOME", host::cache());
+    let process = Process::start(command);
+    let line = process
+        .stderr
+        .wait("the warning", PATIENCE, |line| line.contains("few files may be open"))
+        .await;
+    for words in ["maximum=300", "clients=100", "ulimit -n"] {
+        assert!(line.contains(words), "{line}");
     }
 }
 

@@ -37,8 +37,9 @@ async function show() {
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.hash === `#/${key}`) {
       link.setAttribute("aria-current", "page");
-      // On a phone, the links of the pages are a row that scrolls.
-      link.scrollIntoView({ block: "nearest", inline: "center" });
+      // On a phone, the links of the pages are a row that scrolls. `scrollIntoView` would also move where Tab begins.
+      const row = link.parentElement;
+      row.scrollLeft = link.offsetLeft - row.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
     } else link.removeAttribute("aria-current");
   }
   const place = document.getElementById("page");

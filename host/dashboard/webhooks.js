@@ -77,7 +77,7 @@ function view(list, states, { test, enable, remove }) {
     { title: "Failed", number: true, cell: (row) => number(row, (counts) => counts.dead.total) },
     { title: "Waiting", number: true, cell: (row) => number(row, (counts) => counts.waiting.requests) },
     { title: "Actions", cell: (row) => (row.read_only
-      ? el("span", { class: "faint" }, `read-only: ${row.source}`)
+      ? twoLines("read-only", row.source)
       : el("span", { class: "buttons" },
         changeButton("Test", () => test(row.name), "quiet small"),
         changeButton(row.enabled ? "Disable" : "Enable", () => enable(row), "quiet small"),

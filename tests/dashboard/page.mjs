@@ -51,6 +51,8 @@ await run(async () => {
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
     for (const name of PAGES) {
       await page.locator(`#nav a[href="#/${name}"]`).focus();
+      const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+      assert.equal(outline, "solid", `the focus on ${name} is visible`);
       await page.keyboard.press("Enter");
       await page.locator(`#nav a[href="#/${name}"][aria-current="page"]`).waitFor();
     }
@@ -115,7 +117,7 @@ await run(async () => {
   await step("clients are searched and disconnected after a question", async () => {
     await visit(page, "clients");
     await page.getByLabel("Search").fill("no such client");
-    await page.getByText("No clients.").waitFor();
+    await page.getByText("No client matches.").waitFor();
     await page.getByLabel("Search").fill("onerror");
     await page.getByRole("cell", { name: hostile, exact: true }).waitFor();
     await page.getByRole("button", { name: "Disconnect" }).click();
@@ -123,7 +125,7 @@ await run(async () => {
     assert.ok(await page.getByRole("cell", { name: hostile, exact: true }).isVisible());
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.locator("#confirm").getByRole("button", { name: "Disconnect" }).click();
-    await page.getByText("No clients.").waitFor();
+    await page.getByText("No client matches.").waitFor();
   });
 
   await step("a quarantined event is deleted, modules are reloaded, the log filter is set", async () => {
@@ -157,7 +159,7 @@ await run(async () => {
     await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Enable" }).click();
     await page.getByRole("region", { name: "Module probe" }).getByText("running", { exact: true }).waitFor();
     await visit(page, "configuration");
-    await page.getByLabel(/^Level or filter/).fill("debug,rmqtt=warn");
+    await page.getByLabel("Log filter").fill("debug,rmqtt=warn");
     await page.getByRole("button", { name: "Set" }).click();
     await page.getByText("The log filter is now debug,rmqtt=warn").waitFor();
   });
@@ -213,6 +215,10 @@ await run(async () => {
           await visit(other, name);
           await shoot(other, `${name}-${size}-${colorScheme}`);
         }
+        // Its list of recent events has topics of any length.
+        await other.goto(`${url}/#/webhooks?try`);
+        await other.waitForFunction(() => document.getElementById("trial-recent")?.options.length > 1);
+        await shoot(other, `webhook-trial-recent-${size}-${colorScheme}`);
         await other.goto(`${url}/openapi`);
         await other.locator("details summary").first().click();
         await shoot(other, `openapi-${size}-${colorScheme}`);

@@ -44,9 +44,13 @@ pub fn command(dir: &Path) -> Command {
             command.env_remove(&name);
         }
     }
-    let cache = binary::profile_dir().join("tmp-cache");
-    command.current_dir(dir).env("XDG_CACHE_HOME", cache);
+    command.current_dir(dir).env("XDG_CACHE_HOME", cache());
     command
+}
+
+/// The folder of compiled modules that the tests share.
+pub fn cache() -> std::path::PathBuf {
+    binary::profile_dir().join("tmp-cache")
 }
 
 impl Setup {

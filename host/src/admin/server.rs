@@ -152,7 +152,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsFiles>, router: Router) {
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the admin API cannot accept a connection");
+                tracing::warn!(%error, "the admin API cannot accept a connection{}", hookhost_listener::advice(&error));
                 // The process may be out of file descriptors.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

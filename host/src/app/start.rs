@@ -20,8 +20,11 @@ use hookhost_outbox::Store;
 /// How long the start waits for the webhooks in NATS.
 const WEBHOOKS_WAIT: Duration = Duration::from_secs(10);
 
-/// Raises the limit of open files to the maximum of the system. Each client needs one, and the usual limit of 1,024
-/// exists for programs that use `select`.
+/// Below this limit of open files, the log says so at the start: each client needs three.
+const FEW_OPEN_FILES: u64 = 1_024;
+
+/// Raises the limit of open files to the maximum of the system. The usual limit of 1,024 exists for programs that use
+/// `select`.
 pub(super) fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Limited::Nofile);
     let limit = Rlimit {
@@ -30,6 +33,14 @@ pub(super) fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Limited::Nofile, limit) {
         warn!(%error, "cannot raise the limit of open files");
+    }
+    if let Some(maximum) = maximum.filter(|maximum| *maximum < FEW_OPEN_FILES) {
+        let clients = maximum / 3;
+        let what = "few files may be open, so few clients can connect";
+        warn!(
+            maximum,
+            clients, "{what}; raise the limit with ulimit -n, or LimitNOFILE= of systemd"
+        );
     }
 }
 

@@ -60,7 +60,8 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`FileError`] if another process uses the file, if it is damaged, or if it contains something else.
+    /// [`FileError`] if another process uses the file, if it may not be written, if it is damaged, or if it contains
+    /// something else.
     pub(super) fn open(&self, path: &Path, flush: Flush) -> Result<Database, FileError> {
         let unusable = |reason: String| FileError::Unusable {
             file: path.to_owned(),
@@ -81,6 +82,15 @@ impl Format {
             }
             Ok(Err(Refused::Error(redb::Error::Io(error)))) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(unusable(format!("{DAMAGED}, or another program wrote it")))
+            }
+            Ok(Err(Refused::Error(redb::Error::Io(source))))
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                let file = path.to_owned();
+                Err(FileError::NotPermitted { file, source })
             }
             Ok(Err(Refused::Error(error))) => Err(unusable(error.to_string())),
             Err(_) => Err(unusable(DAMAGED.to_owned())),

@@ -21,7 +21,7 @@ pub use format::{Flush, Format};
 #[non_exhaustive]
 pub enum FileError {
     /// The folder cannot be created.
-    #[error("the data folder {} cannot be created", dir.display())]
+    #[error("the data folder {} cannot be created; choose another one with --data or [data] dir", dir.display())]
     Folder {
         /// The folder.
         dir: PathBuf,
@@ -33,6 +33,17 @@ pub enum FileError {
     InUse {
         /// The file.
         file: PathBuf,
+    },
+    /// The user of the process may not write it.
+    #[error(
+        "this user may not write {}; give the data folder to the user with chown, or choose another one with --data or \
+         [data] dir", file.display()
+    )]
+    NotPermitted {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        source: std::io::Error,
     },
     /// The file exists but cannot be used.
     #[error("{} cannot be used: {reason}; move it away to start {fresh_start}", file.display())]

@@ -113,3 +113,12 @@ fn a_file_of_another_program_is_refused() {
         assert_eq!(std::fs::read(dir.path().join(FORMAT.file)).unwrap(), content);
     }
 }
+
+/// No user can create a file there, not even root.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
+    let error = open(Path::new("/sys")).err().unwrap();
+    assert!(matches!(error, FileError::NotPermitted { .. }), "{error:?}");
+    assert!(error.to_string().contains("choose another one with --data"), "{error}");
+}

@@ -369,7 +369,8 @@ fn a_folder_that_cannot_be_used_is_an_error_with_its_name() {
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     let text = error(&file.join("below"));
-    assert!(text.contains("below cannot be created: Not a directory"), "{text}");
+    assert!(text.contains("below cannot be created; choose another one"), "{text}");
+    assert!(text.contains("Not a directory"), "{text}");
     for content in [&b"hello"[..], &[0; 10_000], b"SQLite format 3\0 and more", b"redb"] {
         std::fs::write(dir.path().join("kv.redb"), content).unwrap();
         let text = error(dir.path());

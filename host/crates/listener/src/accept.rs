@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::admission::{Admission, ConnectionRate, Permit};
+use super::advice::advice;
 use super::counters::Counters;
 use super::handshake::ListenerContext;
 use super::peer::Peer;
@@ -213,7 +214,8 @@ impl Accepting {
                     Counters::add(&self.counters.accept_errors);
                     if logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
                         logged = Some(Instant::now());
-                        tracing::warn!(listener = %self.context.name, %error, "cannot accept a connection");
+                        let name = &self.context.name;
+                        tracing::warn!(listener = %name, %error, "cannot accept a connection{}", advice(&error));
                     }
                     sleep(ACCEPT_PAUSE).await;
                     continue;

@@ -19,6 +19,7 @@
 
 mod accept;
 mod admission;
+mod advice;
 mod certificate;
 mod counters;
 mod handshake;
@@ -33,6 +34,7 @@ mod tls;
 mod websocket;
 
 pub use accept::{ConnectionPermit, Handshaken, ListenerState, Listeners, Serving};
+pub use advice::advice;
 pub use certificate::ClientCertificate;
 pub use peer::{Peer, TlsSession};
 pub use read::{read_listeners, read_tls};

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use super::TlsFileError;
+use super::advice::advice;
 use super::settings::{Address, SocketSettings};
 
 /// Why a listener does not open.
@@ -17,7 +18,7 @@ use super::settings::{Address, SocketSettings};
 #[non_exhaustive]
 pub enum BindError {
     /// The address cannot be listened on.
-    #[error("listener {name}: cannot listen on {address}")]
+    #[error("listener {name}: cannot listen on {address}{}", advice(source))]
     Address {
         /// Name of the listener.
         name: String,

@@ -33,6 +33,7 @@ mod scale;
 mod sink;
 mod stamp;
 mod table;
+mod watched;
 
 use clap::{Parser, Subcommand};
 
@@ -55,6 +56,8 @@ enum Part {
     Nats(rounds::Settings),
     /// Measures many clients, TLS, WebSocket and retained messages, beside mosquitto if it is installed
     Scale(scale::Settings),
+    /// Measures webhooks without and with an open dashboard, a tap and a Prometheus
+    Watched(rounds::Settings),
     #[command(hide = true)]
     Sink,
     #[command(hide = true)]
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
         Some(Part::Nats(settings)) => runtime.block_on(nats::run(settings)),
         Some(Part::Scale(settings)) => runtime.block_on(scale::run(settings)),
+        Some(Part::Watched(settings)) => runtime.block_on(watched::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),
         Some(Part::Publish(load)) => runtime.block_on(load::publish(load)),
         Some(Part::Post(posts)) => runtime.block_on(posts::post(posts)),

@@ -24,6 +24,11 @@ const RATIOS: &[(&str, &str)] = &[
         "no rule matches: processor µs per publish",
         "engine alone: processor µs per publish",
     ),
+    ("watched: webhooks/s", "not watched: webhooks/s"),
+    (
+        "watched: processor µs per webhook",
+        "not watched: processor µs per webhook",
+    ),
     ("host: connects/s", "mosquitto: connects/s"),
     ("host: connects/s over TLS", "mosquitto: connects/s over TLS"),
     (

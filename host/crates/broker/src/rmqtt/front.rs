@@ -28,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use hookhost_listener::{ClientStream, ConnectionPermit, Handshaken, Peer};
+use hookhost_listener::{ClientStream, ConnectionPermit, Handshaken, Peer, advice};
 use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
@@ -170,7 +170,7 @@ impl Front {
         let mut engine = match dial(relayed.address, self.engine).await {
             Ok(engine) => engine,
             Err(error) => {
-                tracing::warn!(%error, "the broker engine cannot be reached");
+                tracing::warn!(%error, "the broker engine cannot be reached{}", advice(&error));
                 let connection = refused_connection(&connect, &relayed.client.peer, limits);
                 self.refuse(client, connect.version, 136, Some(connection)).await;
                 return None;
