@@ -57,6 +57,18 @@ fn a_disabled_module_keeps_its_files() {
 }
 
 #[test]
+fn a_module_that_is_too_large_is_given_up() {
+    let (dir, files) = folder();
+    let mut module = files.create("m").unwrap();
+    module.write(b"\0asm").unwrap();
+    // As if all the rest had arrived.
+    module.written = MAX_WASM_BYTES;
+    assert!(matches!(module.write(b"x"), Err(ModuleFileError::TooLarge)));
+    drop(module);
+    assert_eq!(names(dir.path()), [""; 0]);
+}
+
+#[test]
 fn names_are_checked() {
     let (_dir, files) = folder();
     for name in ["", ".", "..", "a/b", "../a", "a.b", "a b"] {

@@ -5,6 +5,7 @@ mod clients;
 mod modules;
 mod openapi;
 mod schemathesis;
+mod streams;
 
 use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::{PATIENCE, binary, http};

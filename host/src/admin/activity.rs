@@ -1,6 +1,7 @@
 //! The last deliveries, and the live stream of outcomes and attempts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +24,10 @@ use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Fol
 
 /// Followers at a time; each takes one of the connections of the server.
 const MAX_FOLLOWERS: usize = 16;
+
+/// The pause without entries after which a follower gets an empty line. A connection whose other end has disappeared is
+/// noticed only when something is sent, and would keep its place forever.
+const IDLE_LINE: Duration = Duration::from_secs(30);
 
 /// The routes below `/api/v1`.
 pub(super) fn routes(activity: ActivityLog) -> OpenApiRouter {
@@ -144,7 +150,8 @@ async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>)
     }))
 }
 
-/// Outcomes and attempts from now on, one JSON object on each line, until the reader disconnects.
+/// Outcomes and attempts from now on, one JSON object on each line, until the reader disconnects. A line is empty if nothing
+/// has happened for 30 seconds.
 #[utoipa::path(get, path = "/tap", params(Selection),
     responses((status = 200, body = shape::TapLine, content_type = "application/x-ndjson"), Fails<400>, Fails<503>))]
 async fn tap(State(Taps { log, places }): State<Taps>, asked: Asked<Selection>) -> Response {
@@ -177,7 +184,10 @@ struct TapStream {
 
 impl TapStream {
     async fn next(mut self) -> Option<(Result<Bytes, serde_json::Error>, TapStream)> {
-        let followed = self.follower.next().await?;
+        let Ok(followed) = timeout(IDLE_LINE, self.follower.next()).await else {
+            return Some((Ok(Bytes::from_static(b"\n")), self));
+        };
+        let followed = followed?;
         let mut lines = Vec::new();
         if followed.lost > 0 {
             lines.push(shape::TapLine::Lost { lines: followed.lost });
@@ -188,5 +198,25 @@ impl TapStream {
         });
         let text: Result<Vec<String>, _> = lines.iter().map(serde_json::to_string).collect();
         Some((text.map(|lines| (lines.join("\n") + "\n").into()), self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_of_nothing_gets_empty_lines() {
+        let log = ActivityLog::new();
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let stream = TapStream {
+            follower: log.follow(ActivityFilter::default()),
+            _place: place,
+        };
+        let (line, stream) = stream.next().await.unwrap();
+        assert_eq!(line.unwrap(), "\n");
+        // The log ends with the host.
+        drop(log);
+        assert!(stream.next().await.is_none());
     }
 }

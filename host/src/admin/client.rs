@@ -170,6 +170,10 @@ impl Client {
                 pending.extend_from_slice(&data);
                 while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                     let line: Vec<u8> = pending.drain(..=end).collect();
+                    // The host sends an empty line if there is nothing else.
+                    if line == b"\n" {
+                        continue;
+                    }
                     each(serde_json::from_slice(&line).map_err(|error| self.strange(error))?)?;
                 }
             }
