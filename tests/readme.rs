@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use hookhost_tests::process::Process;
-use hookhost_tests::{PATIENCE, binary, host};
+use hookhost_tests::{PATIENCE, binary, host, http};
 use tempfile::TempDir;
 
 /// A fenced block: its language and its text.
@@ -229,10 +229,12 @@ async fn the_commands_of_the_page_do_what_it_says() {
         match command {
             "tap" => stop(reader.start("target/release/hookhost tap")).await,
             "trace EVENT_ID" => {
-                let text = "id=$(curl -s http://$HOOKHOST_ADMIN/api/v1/deliveries | grep -o '\"event\":\"[^\"]*' | head -1 | cut -d'\"' -f4); \
-                     target/release/hookhost trace \"$id\"";
-                let output = reader.run(text);
-                assert!(String::from_utf8_lossy(&output.stdout).contains("state: delivered"));
+                let admin = reader.admin.parse().unwrap();
+                let deliveries = http::ask(admin, "GET /api/v1/deliveries", "").await.json();
+                let event = deliveries["deliveries"][0]["event"].as_str().unwrap();
+                let output = reader.run(&format!("target/release/hookhost trace {event}"));
+                let text = String::from_utf8_lossy(&output.stdout);
+                assert!(text.contains("state: delivered"), "{text}");
             }
             command => drop(reader.run(&format!("target/release/hookhost {command}"))),
         }

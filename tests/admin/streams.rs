@@ -27,7 +27,11 @@ async fn open(admin: SocketAddr, path: &str) -> (TcpStream, u16) {
 async fn readers_that_do_not_read_hold_up_neither_the_api_nor_delivery() {
     const MESSAGES: usize = 3_000;
     let sink = Sink::start().await;
-    let host = Setup::new().url(&sink.url("/")).start().await;
+    let config = format!(
+        "[[webhook.rule.message_publish]]\naction = \"x\"\nurls = [{:?}]\n",
+        sink.url("/hook")
+    );
+    let host = Setup::new().config(&config).start().await;
     let admin = host.admin.unwrap();
     let mut readers = Vec::new();
     for path in ["/tap", "/overview/stream"] {
@@ -44,14 +48,7 @@ async fn readers_that_do_not_read_hold_up_neither_the_api_nor_delivery() {
         let topic = format!("t/{}/{number}", "x".repeat(200));
         client.publish(&topic, 1, "x").await;
     }
-    let published = |sink: &Sink| {
-        sink.requests()
-            .iter()
-            .filter(|request| request.json()["action"] == "message_publish")
-            .count()
-    };
-    sink.wait_until("all publishes", PATIENCE, |_| published(&sink) == MESSAGES)
-        .await;
+    sink.wait_for(MESSAGES, PATIENCE).await;
     let modules = http::ask(admin, "GET /api/v1/modules", "").await;
     assert_eq!(modules.json()["modules"][0]["queue"]["dropped_full"], Value::from(0));
     // A place is free again when its reader has gone.

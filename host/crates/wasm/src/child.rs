@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The result of a run.
 #[derive(Debug)]
@@ -33,12 +33,18 @@ impl Drop for KillOnDrop {
 }
 
 /// Passes `input` to a program and returns its output. Returns `None` if the program was killed because it exceeded
-/// `limit`.
+/// `limit`. While the program runs, calls `waiting` after each `pause`, with the time since the start.
 ///
 /// # Errors
 ///
 /// An error if the process or the threads that serve it cannot be started, or if its output cannot be read.
-pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::Result<Option<Ended>> {
+pub(super) fn run(
+    command: &mut Command,
+    input: &[u8],
+    limit: Duration,
+    (pause, waiting): (Duration, impl Fn(Duration)),
+) -> io::Result<Option<Ended>> {
+    let began = Instant::now();
     thread::scope(|scope| {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // Dropped before the threads are joined: they end when the process ends.
@@ -54,8 +60,15 @@ pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::R
         let held = reading.clone();
         let output = thread::Builder::new().spawn_scoped(scope, move || read(stdout, held))?;
         let words = thread::Builder::new().spawn_scoped(scope, move || read(stderr, reading))?;
-        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            return Ok(None);
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            if over.recv_timeout(left.min(pause)) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+            if began.elapsed() >= limit {
+                return Ok(None);
+            }
+            waiting(began.elapsed());
         }
         // The program has closed its output, so it ends.
         Ok(Some(Ended {
@@ -83,6 +96,24 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
+    const QUIET: (Duration, fn(Duration)) = (LONG, |_| {});
+
+    #[test]
+    fn waiting_is_reported_after_each_pause() {
+        let calls = std::sync::atomic::AtomicUsize::new(0);
+        let waiting = |_| {
+            calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let limit = Duration::from_millis(200);
+        let ended = run(
+            &mut shell("exec sleep 1000000"),
+            &[],
+            limit,
+            (Duration::from_millis(1), waiting),
+        );
+        assert!(ended.unwrap().is_none());
+        assert!(calls.into_inner() > 0);
+    }
 
     /// More than a pipe can buffer.
     fn input() -> Vec<u8> {
@@ -97,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let ended = run(&mut shell("echo words >&2; exec cat"), &input(), LONG);
+        let ended = run(&mut shell("echo words >&2; exec cat"), &input(), LONG, QUIET);
         let ended = ended.unwrap().unwrap();
         assert!(ended.status.success() && ended.has_read);
         assert_eq!(ended.output, input());
@@ -106,10 +137,12 @@ mod tests {
 
     #[test]
     fn a_program_may_end_as_it_likes() {
-        let ended = run(&mut shell("echo no >&2; exit 3"), &input(), LONG).unwrap().unwrap();
+        let ended = run(&mut shell("echo no >&2; exit 3"), &input(), LONG, QUIET)
+            .unwrap()
+            .unwrap();
         assert_eq!((ended.status.code(), ended.has_read), (Some(3), false));
         assert_eq!(ended.words, b"no\n");
-        assert!(run(&mut Command::new("/nowhere"), &[], LONG).is_err());
+        assert!(run(&mut Command::new("/nowhere"), &[], LONG, QUIET).is_err());
     }
 
     /// Without a limit the program would run forever. Its process is gone afterwards.
@@ -127,7 +160,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             let mut limit = Duration::from_millis(50);
             let pid = loop {
-                let ended = run(shell(script).arg(file.path()), &input(), limit).unwrap();
+                let ended = run(shell(script).arg(file.path()), &input(), limit, QUIET).unwrap();
                 assert!(ended.is_none(), "{what}: {ended:?}");
                 // On a busy machine the program may not have started.
                 match std::fs::read_to_string(file.path()).unwrap().trim().parse::<u32>() {

@@ -22,6 +22,9 @@ use super::lines::clean;
 /// The command of hookhost that compiles.
 pub const COMMAND: &str = "compile-code";
 
+/// The time between two log lines about a module that is being compiled.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
+
 /// Limit of the bytes of the compiler's error output in an error.
 const WORDS_BYTES: usize = 1000;
 
@@ -62,7 +65,15 @@ fn here(wasm: &[u8], metered: bool) -> Result<Vec<u8>, String> {
 
 /// Compiles in a child process. The outer error says why the process could not be started.
 fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<Result<Vec<u8>, LoadError>> {
-    let Some(ended) = child::run(command.env_clear(), wasm, limit)? else {
+    let waiting = |time: Duration| {
+        let (seconds, bytes) = (time.as_secs(), wasm.len());
+        tracing::info!(
+            seconds,
+            bytes,
+            "still compiling a module; the next start finds it in the cache"
+        );
+    };
+    let Some(ended) = child::run(command.env_clear(), wasm, limit, (PROGRESS_PAUSE, waiting))? else {
         return Ok(Err(LoadError::CompilerKilled { limit }));
     };
     let Ended {
