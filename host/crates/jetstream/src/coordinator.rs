@@ -67,11 +67,7 @@ impl Coordinator {
                     self.prepare_again().await;
                 }
             }
-            let next = if self.membership.leaving().is_empty() {
-                begin + self.context.settings.lease / 3
-            } else {
-                Instant::now() + QUICK
-            };
+            let next = self.membership.next_turn(begin, Instant::now());
             tokio::select! {
                 biased;
                 _ = &mut closing => break,

@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// The wait between two turns of the coordinator while a partition is being given up. It is a third of the lease otherwise.
+/// The wait between two turns of the coordinator while a partition is being given up. It is at most a third of the lease
+/// otherwise: [`Membership::next_turn`].
 pub(super) const QUICK: Duration = Duration::from_millis(20);
 
 /// How often the coordinator reads the keys in one turn, as long as it deletes keys of stopped hosts.
@@ -118,6 +119,18 @@ impl Membership {
                 self.leaving.remove(&partition);
             }
         }
+    }
+
+    /// Returns when the next turn has to begin, if the last one began at `began` and ended at `now`. A key of another host that
+    /// becomes too old is deleted at that time, not up to a third of a lease later.
+    pub(super) fn next_turn(&self, began: Instant, now: Instant) -> Instant {
+        if !self.leaving.is_empty() {
+            return now + QUICK;
+        }
+        let regular = began + self.lease / 3;
+        let too_old = self.others.values().map(|(_, since)| *since + self.lease);
+        // A key that could not be deleted in this turn is not tried again at once.
+        too_old.filter(|at| *at > now).fold(regular, Instant::min)
     }
 
     /// Takes note that the key of a host was deleted.

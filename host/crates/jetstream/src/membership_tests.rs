@@ -221,3 +221,17 @@ proptest! {
         prop_assert!(hosts[..2].iter().all(|host| host.delivers(now).len() == 5));
     }
 }
+
+#[test]
+fn the_next_turn_begins_when_the_key_of_another_host_is_too_old() {
+    let start = Instant::now();
+    let mut membership = Membership::new("a".to_owned(), 1, LEASE);
+    assert_eq!(membership.next_turn(start, start), start + LEASE / 3);
+    let mut snapshot = Snapshot::default();
+    snapshot.hosts.insert("b".to_owned(), 1);
+    membership.observe(&snapshot, start);
+    for (began, next) in [(100, 1100), (1900, 2900), (2500, 3000), (3000, 4000)] {
+        let began = start + millis(began);
+        assert_eq!(membership.next_turn(began, began), start + millis(next));
+    }
+}

@@ -111,18 +111,18 @@ fn print_failovers(cli: &Cli, start: Instant) {
 
 fn print_skew(cli: &Cli, start: Instant) {
     println!("\nDevices of the busiest partition or host, and their ratio to the mean");
-    println!("{:>10} {:<14} {:>10} {:>7}", "devices", "of the busiest", "", "ratio");
+    println!("{:>10} {:<22} {:>11} {:>7}", "devices", "", "its devices", "ratio");
     for devices in &cli.devices {
         let by_partition = devices_by_partition(*devices, cli.partitions);
         let print = |name: &str, counts: &[u32]| {
             let busiest = counts.iter().copied().max().unwrap_or(0);
             let ratio = f64::from(busiest) * counts.len() as f64 / f64::from(*devices);
-            println!("{devices:>10} {name:<14} {busiest:>10} {ratio:>7.3}");
+            println!("{devices:>10} {name:<22} {busiest:>11} {ratio:>7.3}");
         };
-        print("partition", &by_partition);
+        print("busiest partition", &by_partition);
         for hosts in &cli.hosts {
             let by_host = devices_by_host(cli.form(*hosts), &by_partition, cli.seed, start);
-            print(&format!("of {hosts} hosts"), &by_host);
+            print(&format!("busiest of {hosts} hosts"), &by_host);
         }
     }
 }

@@ -162,6 +162,7 @@ impl Fleet {
     /// What NATS does with a request.
     fn answer(&mut self, request: Request) -> Answer {
         match request {
+            Request::Prepare => Answer::Prepared,
             Request::Forget { id, revision } => {
                 self.bucket.delete_host(&id, revision);
                 Answer::Forgotten

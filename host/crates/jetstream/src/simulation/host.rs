@@ -1,4 +1,5 @@
-//! One host of a simulation: what the coordinator and the reader do, with events instead of waits.
+//! One host of a simulation: what the coordinator and the reader do, with events instead of waits. A turn renews the lease
+//! first, with the time limits of `renewal.rs`, and the rest of a turn ends after a third of the lease, as in `coordinator.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -6,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::super::membership::{MAX_FOLLOWING_TURNS, Membership, QUICK, Snapshot, Step};
+use super::super::membership::{MAX_FOLLOWING_TURNS, Membership, Snapshot, Step};
 
 /// How long a request or its answer is under way, in microseconds.
 const WAY_MICROS: Range<u64> = 150..2_500;
 
-/// After this time without an answer a request has failed, as in `api.rs`.
+/// After this time without an answer a request has failed, as in `api.rs`, unless its limit is shorter.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the reader needs for another consumer, in milliseconds.
@@ -36,6 +37,8 @@ pub(super) enum Event {
 
 /// A request to NATS.
 pub(super) enum Request {
+    /// Create what is missing, after a turn that has failed.
+    Prepare,
     /// Delete the key of an id that is not used any longer.
     Forget { id: String, revision: u64 },
     /// Write the key of the host.
@@ -66,6 +69,7 @@ pub(super) struct Writes {
 
 /// The answer to a request.
 pub(super) enum Answer {
+    Prepared,
     Forgotten,
     Renewed {
         sent: Instant,
@@ -84,6 +88,9 @@ pub(super) struct Host {
     revision: u64,
     previous: Option<(String, u64)>,
     claims_from: Option<Instant>,
+    /// When the turn has begun, and whether it has failed.
+    began: Option<Instant>,
+    has_failed: bool,
     /// Partitions that are given up, and when their attempts end.
     leaving: BTreeMap<u16, Instant>,
     /// The partitions that the reader shall read, and how often they have changed.
@@ -112,6 +119,8 @@ impl Host {
             revision: 0,
             previous: None,
             claims_from: None,
+            began: None,
+            has_failed: false,
             leaving: BTreeMap::new(),
             assigned: BTreeSet::new(),
             changes: 0,
@@ -157,7 +166,12 @@ impl Host {
                 }
                 Vec::new()
             }
-            Event::Timeout(number) if number == self.request && !self.is_answered => self.wait(),
+            Event::Timeout(number) if number == self.request && !self.is_answered => {
+                if std::mem::replace(&mut self.has_failed, true) {
+                    return self.wait(now);
+                }
+                self.send(Request::Prepare, self.lease / 3)
+            }
             Event::Answer(number, answer) if number == self.request && !self.is_answered => {
                 self.is_answered = true;
                 self.answered(answer, now)
@@ -180,30 +194,41 @@ impl Host {
     }
 
     fn begin(&mut self, now: Instant) -> Events {
+        (self.began, self.has_failed) = (Some(now), false);
         if self.membership.has_lapsed(now) {
             self.lapse();
         }
-        match self.previous.clone() {
-            Some((id, revision)) => self.send(Request::Forget { id, revision }),
-            None => self.renew(now),
-        }
+        self.renew(now)
     }
 
     fn renew(&mut self, now: Instant) -> Events {
-        self.send(Request::Renew {
+        let renew = Request::Renew {
             id: self.membership.id().to_owned(),
             revision: self.revision,
             sent: now,
-        })
+        };
+        self.send(renew, self.lease / 3)
+    }
+
+    /// The end of the turn: the next renewal must not wait for what follows the last one.
+    fn end_of_turn(&self, now: Instant) -> Instant {
+        self.began.unwrap_or(now) + self.lease / 3
+    }
+
+    /// Makes a request that follows the renewal.
+    fn work(&mut self, request: Request, now: Instant) -> Events {
+        let limit = self.end_of_turn(now).saturating_duration_since(now);
+        self.send(request, limit.min(TIMEOUT))
     }
 
     fn answered(&mut self, answer: Answer, now: Instant) -> Events {
         match answer {
+            Answer::Prepared => self.wait(now),
             Answer::Forgotten => {
                 self.previous = None;
-                self.renew(now)
+                self.work(Request::Read(Purpose::Follow(0)), now)
             }
-            Answer::Renewed { revision: None, .. } => self.send(Request::Read(Purpose::OwnKey)),
+            Answer::Renewed { revision: None, .. } => self.send(Request::Read(Purpose::OwnKey), TIMEOUT),
             Answer::Renewed {
                 sent,
                 revision: Some(revision),
@@ -211,19 +236,26 @@ impl Host {
                 self.revision = revision;
                 if self.membership.renewed(sent, now).is_none() {
                     self.lapse();
-                    return self.wait();
+                    return self.wait(now);
                 }
-                self.send(Request::Read(Purpose::Follow(0)))
+                match self.previous.clone() {
+                    Some((id, revision)) => self.work(Request::Forget { id, revision }, now),
+                    None => self.work(Request::Read(Purpose::Follow(0)), now),
+                }
             }
             Answer::Keys(Purpose::OwnKey, keys) => {
                 match keys.hosts.get(self.membership.id()) {
-                    Some(revision) => self.revision = *revision,
+                    Some(revision) if !self.membership.has_lapsed(now) => {
+                        self.revision = *revision;
+                        return self.renew(now);
+                    }
+                    Some(_) => self.lapse(),
                     None => {
                         self.lapse();
                         self.claims_from = Some(now + self.lease);
                     }
                 }
-                self.wait()
+                self.wait(now)
             }
             Answer::Keys(Purpose::Follow(round), keys) => self.follow(&keys, round, now),
             Answer::Written(writes) => {
@@ -237,9 +269,9 @@ impl Host {
                 let mut events = self.assign();
                 let is_last = writes.removals.is_empty() || writes.round + 1 == MAX_FOLLOWING_TURNS;
                 events.extend(if is_last {
-                    self.wait()
+                    self.wait(now)
                 } else {
-                    self.send(Request::Read(Purpose::Follow(writes.round + 1)))
+                    self.work(Request::Read(Purpose::Follow(writes.round + 1)), now)
                 });
                 events
             }
@@ -275,9 +307,9 @@ impl Host {
         }
         let mut events = self.assign();
         events.extend(if writes.removals.is_empty() && writes.owners.is_empty() {
-            self.wait()
+            self.wait(now)
         } else {
-            self.send(Request::Write(writes))
+            self.work(Request::Write(writes), now)
         });
         events
     }
@@ -307,17 +339,18 @@ impl Host {
         self.changes += 1;
     }
 
-    fn wait(&mut self) -> Events {
+    fn wait(&mut self, now: Instant) -> Events {
         self.is_answered = true;
-        let wait = if self.leaving.is_empty() { self.lease / 3 } else { QUICK };
-        vec![(wait, Event::Turn)]
+        let next = self.membership.next_turn(self.began.unwrap_or(now), now);
+        vec![(next.saturating_duration_since(now), Event::Turn)]
     }
 
-    fn send(&mut self, request: Request) -> Events {
+    /// Makes a request that fails without an answer within `limit`.
+    fn send(&mut self, request: Request, limit: Duration) -> Events {
         self.request += 1;
         self.is_answered = false;
         let request = Event::Request(self.request, request);
-        vec![(self.way(), request), (TIMEOUT, Event::Timeout(self.request))]
+        vec![(self.way(), request), (limit, Event::Timeout(self.request))]
     }
 }
 
