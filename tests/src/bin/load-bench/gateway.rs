@@ -82,7 +82,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 /// A gateway with a rule that matches nothing.
-async fn gateway(upstream: SocketAddr) -> Host {
+pub(crate) async fn gateway(upstream: SocketAddr) -> Host {
     Setup::new()
         .env("HOOKHOST_BROKER__ENGINE", "gateway")
         .env("HOOKHOST_BROKER__UPSTREAM", &format!("mqtt://{upstream}"))

@@ -1,6 +1,7 @@
-//! Hosts with an outbox on one NATS server that they share: one host, and two with half of the publishers each.
+//! Hosts with an outbox on one NATS server that they share: one host, two with half of the publishers each, and two of which
+//! one is killed. Gateways in front of a NATS server, and the server alone.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -8,10 +9,18 @@ use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::nats::Nats;
 use hookhost_tests::process::Process;
 use hookhost_tests::{PATIENCE, raise_file_limit};
+use rustix::process::Signal;
 
 use crate::disk::written;
+use crate::gateway::gateway;
+use crate::publishing::Publishing;
 use crate::rounds::{Bench, Settings, received_per_second};
 use crate::table::{megabytes, micros};
+
+/// Publishers, seconds and publishes a second of the measurement in which a host is killed.
+const FAILOVER_PUBLISHERS: u16 = 50;
+const FAILOVER_SECONDS: f64 = 16.0;
+const FAILOVER_RATE: u32 = 1000;
 
 /// Measures everything and prints the table.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -25,6 +34,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         bench
             .shared_outbox("one host on NATS, durable", 1, "acknowledge = \"durable\"\n")
             .await?;
+        bench.failover().await?;
+        bench.gateways().await?;
     }
     bench.print(began.elapsed());
     Ok(())
@@ -116,6 +127,66 @@ impl Bench {
         for mut host in hosts {
             host.stop().await;
         }
+        Ok(())
+    }
+
+    /// Kills one of two hosts while the other one accepts publishes.
+    async fn failover(&mut self) -> anyhow::Result<()> {
+        let nats = Nats::start(1).await.context("nats-server cannot be installed")?;
+        let durable = "acknowledge = \"durable\"\n";
+        let killed = self.host_on_nats(&nats, durable).await;
+        let mut next = self.host_on_nats(&nats, durable).await;
+        for host in [&killed, &next] {
+            host.log()
+                .wait("its share of the partitions", PATIENCE, |line| {
+                    line.contains("partitions=32")
+                })
+                .await;
+        }
+        let publishing = Publishing {
+            // So many that each host delivers for some of them.
+            publishers: FAILOVER_PUBLISHERS,
+            seconds: FAILOVER_SECONDS,
+            ..self.settings.publishing.clone()
+        };
+        self.begin(FAILOVER_PUBLISHERS)?;
+        let publish = publishing.publish(next.address, self.run, FAILOVER_RATE);
+        let kill = async {
+            tokio::time::sleep(Duration::from_secs_f64(FAILOVER_SECONDS / 4.0)).await;
+            killed.process.signal(Signal::KILL);
+        };
+        let (done, ()) = tokio::join!(publish, kill);
+        let done = done?;
+        let report = self.drain(&done).await?;
+        let number = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
+        let name = "one of two hosts is killed";
+        for (row, value) in [
+            ("longest time from publish to webhook, s", number("longest") / 1e6),
+            ("publishes acknowledged", done.confirmed as f64),
+            ("webhooks received", number("received")),
+        ] {
+            self.table.add(format!("{name}: {row}"), value);
+        }
+        self.account(&done, &report, &format!("when {name}"));
+        next.stop().await;
+        Ok(())
+    }
+
+    /// Publishes to the MQTT listener of a NATS server: alone, and through two gateways.
+    async fn gateways(&mut self) -> anyhow::Result<()> {
+        let upstream = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mqtt = format!("mqtt {{ listen: \"{upstream}\" }}\n");
+        let nats = Nats::start_with(1, &mqtt)
+            .await
+            .context("nats-server cannot be installed")?;
+        let publishing = self.settings.publishing.clone();
+        let alone = publishing.publish(upstream, 0, 0).await?;
+        self.table.add("NATS alone: publishes/s", alone.per_second());
+        let (one, two) = (gateway(upstream).await, gateway(upstream).await);
+        let behind = publishing.publish_to_all(&[one.address, two.address], 0, 0).await?;
+        self.table
+            .add("two gateways in front of NATS: publishes/s", behind.per_second());
+        drop(nats);
         Ok(())
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Page {
     disordered: u64,
     first: u64,
     last: u64,
+    /// The longest latency, in microseconds.
+    longest: u64,
     /// Count per microsecond of latency.
     latencies: Vec<u32>,
     /// Count per [`STEP`] since the beginning.
@@ -52,6 +54,7 @@ impl Page {
             disordered: 0,
             first: 0,
             last: 0,
+            longest: 0,
             latencies: vec![0; LONGEST + 1],
             line: Vec::new(),
         }
@@ -102,6 +105,7 @@ impl Page {
         self.received += 1;
         self.last = now;
         let latency = now.saturating_sub(stamp.sent) / 1000;
+        self.longest = self.longest.max(latency);
         self.latencies[(latency as usize).min(LONGEST)] += 1;
         let step = (now.saturating_sub(self.begun) / STEP) as usize;
         if self.line.len() <= step {
@@ -127,6 +131,7 @@ impl Page {
             "first": self.first,
             "last": self.last,
             "between": between,
+            "longest": self.longest,
             "p50": self.percentile(0.50),
             "p99": self.percentile(0.99),
         })

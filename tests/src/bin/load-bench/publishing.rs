@@ -19,7 +19,7 @@ pub(crate) struct Publishing {
     pub(crate) payload: usize,
     /// Unconfirmed publishes of each publisher; the default is that of mosquitto's clients and of paho for Python
     #[arg(long, default_value_t = 20)]
-    window: u32,
+    pub(crate) window: u32,
     /// Length of each measurement: long beside the second in which the queues fill
     #[arg(long, default_value_t = 8.0)]
     pub(crate) seconds: f64,

@@ -20,6 +20,7 @@ const RATIOS: &[(&str, &str)] = &[
         "two hosts on NATS: webhooks/s, first publish to last webhook",
         "one host on NATS: webhooks/s, first publish to last webhook",
     ),
+    ("two gateways in front of NATS: publishes/s", "NATS alone: publishes/s"),
     (
         "no rule matches: processor µs per publish",
         "engine alone: processor µs per publish",
