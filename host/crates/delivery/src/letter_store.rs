@@ -4,7 +4,7 @@
 //! request. So do the letters of a host from the time before its outbox was shared. All have different numbers: those of
 //! the stream begin at [`FIRST_SHARED_LETTER`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookhost_dead_letters::{Collection, Usage};
@@ -98,7 +98,9 @@ impl LetterStore {
 
     /// Waits until all letters are stored, for at most `time`. Returns whether they are.
     pub(super) fn flush(&self, time: Duration) -> bool {
-        self.local.flush(time) && self.shared.as_ref().is_none_or(|shared| shared.flush(time))
+        let end = Instant::now() + time;
+        let left = || end.saturating_duration_since(Instant::now());
+        self.local.flush(time) && self.shared.as_ref().is_none_or(|shared| shared.flush(left()))
     }
 
     /// Returns how many letters there are, their bytes, and how many the limits of this host have dropped.

@@ -42,8 +42,8 @@ impl SharedIntake {
             if self.outbox.append(&records).is_err() {
                 return;
             }
-            // A dead letter is on the disk before the record of its request is removed.
-            while has_letters && !self.letters.flush(LETTERS_TIMEOUT) {
+            // A dead letter is on the disk before the record of its request is removed. Those in NATS are of other requests.
+            while has_letters && !self.letters.local.flush(LETTERS_TIMEOUT) {
                 if backlog.is_closed_within(RETRY) {
                     return;
                 }
