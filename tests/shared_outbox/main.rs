@@ -1,5 +1,7 @@
 //! An outbox on NATS JetStream that several hosts share, over kills, pauses and outages.
 
+mod attempts;
+mod clocks;
 mod data_folder;
 mod dead_letters;
 mod faults;

@@ -23,7 +23,7 @@ pub struct Attempt {
     pub outcome: String,
 }
 
-/// The attempts of a request in this process.
+/// The attempts of a request in this process, and with a shared outbox in others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attempts {
     /// How many have begun.
@@ -32,6 +32,8 @@ pub(super) struct Attempts {
     pub(super) first: Option<Instant>,
     /// When the last one began.
     pub(super) last: Option<Instant>,
+    /// When the next one may begin, if another host has made the previous one.
+    pub(super) next: Option<Instant>,
     /// The last failed ones, oldest first. Requests that are delivered at once need no memory for them.
     pub(super) failed: VecDeque<Attempt>,
 }
@@ -40,6 +42,7 @@ impl Attempts {
     /// Counts an attempt that begins now.
     pub(super) fn begin(&mut self, now: Instant) {
         self.first.get_or_insert(now);
+        self.next = None;
         self.last = Some(now);
         self.count = self.count.saturating_add(1);
     }

@@ -55,7 +55,8 @@ impl SenderState {
         let lanes = self.queue.borrow_mut().gather(first, |item| {
             let is_alike = item.group().is_some_and(|other| Rc::ptr_eq(other, group)) && item.halvings() == halvings;
             let longer = bytes + item.body_bytes();
-            let fits = is_alike && count < most && longer <= batching.max_bytes;
+            let is_due = item.waits_until(Instant::now).is_none();
+            let fits = is_alike && is_due && count < most && longer <= batching.max_bytes;
             if fits {
                 (count, bytes) = (count + 1, longer);
             }

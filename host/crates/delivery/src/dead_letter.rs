@@ -47,7 +47,7 @@ pub struct DeadLetter {
     pub status: Option<u16>,
     /// The first 2 KiB of the body of the last answer.
     pub answer: Bytes,
-    /// How many attempts were made since the start of the host.
+    /// How many attempts were made since the start of the host; with a shared outbox by all hosts.
     pub attempt_count: u32,
     /// The last 50 of them, oldest first. While an eighth of the memory of the outbox was taken, the host remembered only
     /// their number.
@@ -92,13 +92,7 @@ impl DeadLetter {
         for text in [self.text.as_bytes(), self.destination.as_bytes(), &self.answer] {
             put_bytes(&mut letter, text);
         }
-        letter.put_u32_le(length(self.attempts.len()));
-        for attempt in &self.attempts {
-            letter.put_u64_le(millis(attempt.at));
-            letter.put_u64_le(u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX));
-            letter.put_u16_le(attempt.status.unwrap_or(0));
-            put_bytes(&mut letter, attempt.outcome.as_bytes());
-        }
+        put_attempts(&mut letter, self.attempts.iter());
         put_request(&mut letter, &self.request);
         letter.freeze()
     }
@@ -130,16 +124,7 @@ impl DeadLetter {
         let (reason, _) = reason.ok_or(RecordError::Damaged)?;
         let (at, status, attempt_count) = (reader.u64()?, reader.u16()?, reader.u32()?);
         let (text, destination, answer) = (reader.text()?, reader.text()?, reader.bytes()?);
-        let attempts = (0..reader.u32()?).map(|_| {
-            let (at, duration, status) = (reader.u64()?, reader.u64()?, reader.u16()?);
-            Ok(Attempt {
-                at: reader.time(at)?.unwrap_or(SystemTime::UNIX_EPOCH),
-                duration: Duration::from_micros(duration),
-                status: is_status(status),
-                outcome: reader.text()?,
-            })
-        });
-        let attempts = attempts.collect::<Result<_, _>>()?;
+        let attempts = reader.attempts()?;
         let request = reader.request()?;
         reader.end()?;
         Ok(DeadLetter {
@@ -154,6 +139,33 @@ impl DeadLetter {
             attempts,
             request,
         })
+    }
+}
+
+/// Appends failed attempts.
+pub(super) fn put_attempts<'a>(to: &mut BytesMut, attempts: impl ExactSizeIterator<Item = &'a Attempt>) {
+    to.put_u32_le(length(attempts.len()));
+    for attempt in attempts {
+        to.put_u64_le(millis(attempt.at));
+        to.put_u64_le(u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX));
+        to.put_u16_le(attempt.status.unwrap_or(0));
+        put_bytes(to, attempt.outcome.as_bytes());
+    }
+}
+
+impl Reader {
+    /// Reads failed attempts.
+    pub(super) fn attempts<T: FromIterator<Attempt>>(&mut self) -> Result<T, RecordError> {
+        let attempts = (0..self.u32()?).map(|_| {
+            let (at, duration, status) = (self.u64()?, self.u64()?, self.u16()?);
+            Ok(Attempt {
+                at: self.time(at)?.unwrap_or(SystemTime::UNIX_EPOCH),
+                duration: Duration::from_micros(duration),
+                status: is_status(status),
+                outcome: self.text()?,
+            })
+        });
+        attempts.collect()
     }
 }
 

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
+use super::attempt::Attempts;
 use super::destination_counts::DestinationKey;
-use super::job::{Item, Job, Stored};
+use super::job::{Item, Job, Stored, Tried};
 use super::outbox::{Batch, Message};
 use super::request::{OutboxRequest, shown};
 use super::sender::SenderState;
@@ -18,12 +19,17 @@ impl SenderState {
     /// Does what a message asks for.
     pub(super) fn receive(self: &Rc<Self>, message: Message) {
         match message {
-            Message::Batch(Batch { requests, records }) => {
+            Message::Batch(batch) => {
+                let Batch {
+                    requests,
+                    records,
+                    mut attempts,
+                } = batch;
                 let records = records.into_iter().map(Some).chain(std::iter::repeat(None));
-                requests
-                    .into_iter()
-                    .zip(records)
-                    .for_each(|(request, record)| self.take_in(request, record));
+                for (request, record) in requests.into_iter().zip(records) {
+                    let attempts = record.and_then(|record| attempts.remove(&record));
+                    self.take_in(request, record, attempts);
+                }
             }
             Message::FindOldest(answer) => {
                 if let Some(number) = self.oldest_part() {
@@ -37,7 +43,8 @@ impl SenderState {
     }
 
     /// Puts a request into the queue. Its content stays on the disk if it is there and much is in memory already.
-    fn take_in(self: &Rc<Self>, request: OutboxRequest, record: Option<u64>) {
+    /// `attempts` are those of other hosts.
+    fn take_in(self: &Rc<Self>, request: OutboxRequest, record: Option<u64>, attempts: Option<Box<Attempts>>) {
         let receivers = request.receivers.as_ref().unwrap_or(&self.receivers);
         let target = self
             .targets
@@ -91,13 +98,16 @@ impl SenderState {
                     body_bytes: request.body.len() + 1,
                     target,
                     group,
-                    tried: None,
+                    tried: attempts.map(|attempts| Box::new(Tried::of(&attempts, 0))),
                 };
                 (request.ordering_key, Item::Stored(stored))
             }
             record => match group.map_or_else(|| target.route(&request.headers), |group| Ok(Route::Batch(group))) {
                 Ok(route) => {
-                    let (key, job) = Job::new(target, route, request, record);
+                    let (key, mut job) = Job::new(target, route, request, record);
+                    if let Some(attempts) = attempts {
+                        job.attempts = *attempts;
+                    }
                     (key, Item::Job(job))
                 }
                 Err(error) => {

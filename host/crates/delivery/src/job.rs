@@ -78,6 +78,15 @@ impl Item {
         }
     }
 
+    /// Returns when its next attempt may begin, if another host has made the previous one and this time is later than `now`.
+    pub(super) fn waits_until(&self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        let next = match self {
+            Item::Job(job) => job.attempts.next,
+            Item::Stored(stored) => stored.tried.as_ref().and_then(|tried| tried.next),
+        };
+        next.filter(|next| now() < *next)
+    }
+
     /// Returns where it is sent.
     pub(super) fn target(&self) -> &Target {
         match self {
@@ -123,7 +132,20 @@ pub(super) struct Stored {
 pub(super) struct Tried {
     count: u32,
     first: Option<Instant>,
+    next: Option<Instant>,
     halvings: u8,
+}
+
+impl Tried {
+    /// What is remembered of these attempts.
+    pub(super) fn of(attempts: &Attempts, halvings: u8) -> Tried {
+        Tried {
+            count: attempts.count,
+            first: attempts.first,
+            next: attempts.next,
+            halvings,
+        }
+    }
 }
 
 impl Job {
@@ -167,11 +189,7 @@ impl Job {
                 event_at: self.request.event.at,
                 body_bytes: self.body_bytes(),
                 group: self.group().cloned(),
-                tried: Some(Box::new(Tried {
-                    count: self.attempts.count,
-                    first: self.attempts.first,
-                    halvings: self.halvings,
-                })),
+                tried: Some(Box::new(Tried::of(&self.attempts, self.halvings))),
                 target: self.target,
             }),
             None => Item::Job(self),

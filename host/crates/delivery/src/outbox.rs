@@ -9,11 +9,13 @@
 //! window of requests in memory.
 
 mod admission;
+mod message;
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
 
 use hookhost_contract::Ticket;
 use thiserror::Error;
@@ -25,6 +27,7 @@ use super::destination::Receivers;
 use super::journal::NewRecord;
 use super::on_disk::OnDisk;
 use super::request::OutboxRequest;
+pub(super) use message::{Batch, Message, RestoredRequest};
 
 /// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
@@ -49,27 +52,6 @@ pub trait Outbox: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("delivery has stopped")]
 pub struct OutboxClosed;
-
-/// What a sender thread receives.
-pub(super) enum Message {
-    /// Requests to send.
-    Batch(Batch),
-    /// Answer with a number in the journal: the oldest part of the waiting requests has numbers up to this one. A thread
-    /// without such requests drops the channel.
-    FindOldest(mpsc::Sender<u64>),
-    /// Drop the requests with numbers up to this one, except for those that are being sent.
-    DropUpTo(u64),
-    /// Drop the requests that other hosts deliver from now on.
-    DropMoved,
-}
-
-/// The requests that a sender thread receives at once, in order.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) requests: Vec<OutboxRequest>,
-    /// Their numbers in the journal; empty without a data folder.
-    pub(super) records: Vec<u64>,
-}
 
 /// The outbox, with one inbox per sender thread.
 ///
@@ -125,17 +107,27 @@ impl Inboxes {
         }
     }
 
-    /// Hands over requests of a previous process or of a shared outbox, with the numbers of their records. Blocks like
-    /// [`Outbox::append`].
-    pub(super) fn restore(&self, requests: Vec<(u64, OutboxRequest)>) -> Result<(), OutboxClosed> {
+    /// Hands over requests of a previous process or of a shared outbox. Blocks like [`Outbox::append`].
+    pub(super) fn restore(&self, restored: Vec<RestoredRequest>) -> Result<(), OutboxClosed> {
         let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::default()).collect();
-        for (record, request) in requests {
+        for RestoredRequest {
+            record,
+            request,
+            attempts,
+        } in restored
+        {
             if let Some(batch) = batches.get_mut(self.thread_for(&request)) {
                 batch.requests.push(request);
                 batch.records.push(record);
+                batch.attempts.extend(attempts.map(|attempts| (record, attempts)));
             }
         }
-        for (thread, Batch { requests, records }) in batches.into_iter().enumerate() {
+        for (thread, batch) in batches.into_iter().enumerate() {
+            let Batch {
+                requests,
+                records,
+                mut attempts,
+            } = batch;
             let mut records = records.into_iter();
             for requests in self.parts(requests) {
                 let (count, bytes) = extent(&requests);
@@ -143,8 +135,16 @@ impl Inboxes {
                     on_disk.capacity.add(count, bytes);
                 }
                 self.window.acquire(count, bytes)?;
-                let records = records.by_ref().take(count).collect();
-                self.send(thread, Batch { requests, records })?;
+                let records: Vec<u64> = records.by_ref().take(count).collect();
+                let own = records
+                    .iter()
+                    .filter_map(|record| Some((*record, attempts.remove(record)?)));
+                let batch = Batch {
+                    requests,
+                    attempts: own.collect(),
+                    records,
+                };
+                self.send(thread, batch)?;
             }
         }
         Ok(())
@@ -189,7 +189,12 @@ impl Inboxes {
                 }
             },
         };
-        self.send(thread, Batch { requests, records })
+        let batch = Batch {
+            requests,
+            records,
+            attempts: HashMap::new(),
+        };
+        self.send(thread, batch)
     }
 
     fn send(&self, thread: usize, batch: Batch) -> Result<(), OutboxClosed> {

@@ -11,7 +11,7 @@ use super::StartError;
 use super::counters::Counts;
 use super::destination_counts::DestinationKey;
 use super::on_disk::OnDisk;
-use super::outbox::Inboxes;
+use super::outbox::{Inboxes, RestoredRequest};
 use super::record;
 
 /// How many records are read at once.
@@ -64,7 +64,11 @@ fn restore(on_disk: &OnDisk, outbox: &Inboxes, counts: &Counts) -> usize {
         for (number, record) in chunk {
             let record = record.map_err(|error| error_line(&error));
             match record.and_then(|record| record::decode(record).map_err(|error| error.to_string())) {
-                Ok(request) => requests.push((number, request)),
+                Ok(request) => requests.push(RestoredRequest {
+                    record: number,
+                    request,
+                    attempts: None,
+                }),
                 Err(error) => {
                     error!(
                         record = number,

@@ -7,11 +7,13 @@
 //!
 //! `append` stores requests and returns; it does not send them. A thread receives the records of the partitions that this
 //! host delivers, from whatever host they come, and passes them to the sender threads. Before each attempt a sender thread
-//! asks whether this host still delivers the record. If not, it drops the request and counts it as moved.
+//! asks whether this host still delivers the record. If not, it drops the request and counts it as moved. What is known of
+//! failed attempts is kept in NATS, and comes with the record when another host receives it (`attempt_state.rs`).
 //!
 //! With a data folder, requests that NATS does not accept wait there ([`Backlog`]). While some wait, new ones wait behind
 //! them, so the order is kept. The ticket of a request is complete when its record is in the stream.
 
+mod attempt_state;
 mod backlog;
 mod forward;
 mod moved;
@@ -21,7 +23,7 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use hookhost_contract::Ticket;
-use hookhost_jetstream::{AppendError, OutboxRecord, SharedOutbox, partition};
+use hookhost_jetstream::{AppendError, FetchedRecord, OutboxRecord, SharedOutbox, partition};
 use hookhost_outbox::Store;
 use tracing::{error, info};
 
@@ -33,7 +35,7 @@ use super::destination::Receivers;
 use super::destination_counts::DestinationKey;
 use super::end::letter;
 use super::letter_store::LetterStore;
-use super::outbox::{Inboxes, Outbox, OutboxClosed};
+use super::outbox::{Inboxes, Outbox, OutboxClosed, RestoredRequest};
 use super::record::{self, RecordError};
 use super::request::{OutboxRequest, shown};
 use super::retry::{Outcome, Reason};
@@ -94,11 +96,16 @@ impl SharedIntake {
         while let Some(records) = feed.blocking_recv() {
             let receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mut requests = Vec::with_capacity(records.len());
-            for (number, bytes) in records {
+            for FetchedRecord { number, bytes, state } in records {
                 match record::decode(bytes) {
                     Ok(mut request) => {
                         request.receivers.clone_from(&receivers);
-                        requests.push((number, request));
+                        let attempts = state.and_then(|state| attempt_state::of_record(number, state));
+                        requests.push(RestoredRequest {
+                            record: number,
+                            request,
+                            attempts,
+                        });
                     }
                     // It stays in the stream.
                     Err(error @ RecordError::Version(_)) => report_newer(number, error),

@@ -56,6 +56,12 @@ impl SenderState {
                 self.queue.borrow_mut().done(taken);
                 continue;
             }
+            if let Some(next) = item.waits_until(Instant::now) {
+                let next = next.into_std();
+                self.queue.borrow_mut().retry(taken, item, next);
+                self.wake_by(next);
+                continue;
+            }
             let admission = match self.enter(&item) {
                 Entry::Open(admission) => admission,
                 Entry::Closed { until, .. } => {
@@ -205,6 +211,7 @@ impl SenderState {
                 job.target.destination.counts.retried();
                 self.record_attempt(&job, outcome, AttemptResult::Retried, answer.as_ref());
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
+                self.keep_attempts(&job, Instant::from_std(now), Instant::from_std(at));
                 self.rest(job.record);
                 // The partition is being given up, or the host stops: another host makes the next attempt.
                 if self.is_record_moved(job.record) {

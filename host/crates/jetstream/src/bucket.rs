@@ -30,25 +30,7 @@ impl Bucket {
     /// [`ApiError`].
     pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, ApiError> {
         let bucket = Bucket::of(api, settings);
-        let name = &bucket.name;
-        let configuration = json!({
-            "name": format!("KV_{name}"),
-            "subjects": [format!("$KV.{name}.>")],
-            "max_msgs_per_subject": 1,
-            "storage": "file",
-            "num_replicas": settings.replicas,
-            "discard": "new",
-            "allow_direct": true,
-            "allow_rollup_hdrs": true,
-            "deny_delete": true,
-            "allow_msg_ttl": true,
-        });
-        match api.ask(&format!("STREAM.CREATE.KV_{name}"), &configuration).await {
-            Ok(_) => {}
-            // An operator has changed it, for example its replicas.
-            Err(error) if error.code() == Some(code::OTHER_STREAM) => {}
-            Err(error) => return Err(error),
-        }
+        prepare_bucket(api, &bucket.name, settings.replicas).await?;
         Ok(bucket)
     }
 
@@ -171,6 +153,32 @@ impl Bucket {
     }
 }
 
+/// Creates a bucket if it does not exist. It keeps the last value of each key.
+///
+/// # Errors
+///
+/// [`ApiError`].
+pub(super) async fn prepare_bucket(api: &Api, name: &str, replicas: u8) -> Result<(), ApiError> {
+    let configuration = json!({
+        "name": format!("KV_{name}"),
+        "subjects": [format!("$KV.{name}.>")],
+        "max_msgs_per_subject": 1,
+        "storage": "file",
+        "num_replicas": replicas,
+        "discard": "new",
+        "allow_direct": true,
+        "allow_rollup_hdrs": true,
+        "deny_delete": true,
+        "allow_msg_ttl": true,
+    });
+    match api.ask(&format!("STREAM.CREATE.KV_{name}"), &configuration).await {
+        Ok(_) => Ok(()),
+        // An operator has changed it, for example its replicas.
+        Err(error) if error.code() == Some(code::OTHER_STREAM) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The key of a host.
 pub(super) fn host_key(id: &str) -> String {
     format!("host.{id}")
@@ -181,6 +189,7 @@ pub(super) fn partition_key(partition: u16) -> String {
     format!("partition.{partition}")
 }
 
-fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+/// A header of a message.
+pub(super) fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     Some(message.headers.as_ref()?.get(name)?.as_str())
 }

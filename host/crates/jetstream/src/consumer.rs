@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use super::api::{Api, ApiError, code};
-use super::shared_outbox::random_id;
+use super::random_id::random_id;
 use super::stream::nanos;
 
 /// Records that are requested at once.

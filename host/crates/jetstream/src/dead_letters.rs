@@ -66,6 +66,8 @@ pub struct SharedDeadLetters {
     pub(super) count: watch::Sender<usize>,
     /// True: the outbox is closed, so that its thread ends.
     pub(super) closing: watch::Receiver<bool>,
+    /// True: its thread has ended, and the runtime with it.
+    pub(super) ended: watch::Receiver<bool>,
     /// The last known number and bytes of letters.
     pub(super) usage: Arc<Mutex<(usize, usize)>>,
 }
@@ -85,13 +87,21 @@ impl SharedDeadLetters {
         self.waiting.send(letter).ok();
     }
 
-    /// Waits until no letter waits, for at most `time`. Returns whether none waits.
+    /// Waits until no letter waits, for at most `time` and not after the end of the outbox's thread. Returns whether none
+    /// waits.
     pub fn flush(&self, time: Duration) -> bool {
-        let mut count = self.count.subscribe();
-        let is_empty = async { count.wait_for(|count| *count == 0).await.is_ok() };
-        self.runtime
-            .block_on(async { tokio::time::timeout(time, is_empty).await })
-            .unwrap_or(false)
+        let (mut count, mut ended) = (self.count.subscribe(), self.ended.clone());
+        let wait = async {
+            let is_empty = count.wait_for(|count| *count == 0);
+            tokio::select! {
+                biased;
+                // The clock of the runtime has ended, too. The waits after this one must not use it.
+                _ = ended.wait_for(|ended| *ended) => {}
+                _ = tokio::time::timeout(time, is_empty) => {}
+            }
+        };
+        self.runtime.block_on(wait);
+        *self.count.borrow() == 0
     }
 
     /// Returns a letter; `None`: there is none with this number.
@@ -143,10 +153,10 @@ impl SharedDeadLetters {
     /// Returns the number of letters and their bytes in the stream. While there is no connection, those that were last
     /// known.
     pub fn usage(&self) -> (usize, usize) {
+        // Nobody waits for the lock while the server is asked.
+        let state = self.api.is_connected().then(|| self.state());
         let mut known = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.api.is_connected()
-            && let Ok(state) = self.state()
-        {
+        if let Some(Ok(state)) = state {
             let number = |name: &str| state.get(name).and_then(Value::as_u64).unwrap_or(0);
             let count = |name: &str| usize::try_from(number(name)).unwrap_or(usize::MAX);
             *known = (count("messages"), count("bytes"));
@@ -163,10 +173,15 @@ impl SharedDeadLetters {
 
     /// Runs a request, unless the outbox is closed.
     fn run<T>(&self, request: impl Future<Output = T>) -> Result<T, ReadError> {
-        if *self.closing.borrow() {
-            return Err(ReadError::of(ApiError::NoAnswer("the outbox is closed".to_owned())));
-        }
-        Ok(self.runtime.block_on(request))
+        let mut closing = self.closing.clone();
+        let result = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|is_closing| *is_closing) => None,
+                result = request => Some(result),
+            }
+        });
+        result.ok_or_else(|| ReadError::of(ApiError::NoAnswer("the outbox is closed".to_owned())))
     }
 
     /// Reads letters from a number on, ascending, and says whether there are later ones.

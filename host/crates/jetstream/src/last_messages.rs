@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, ApiError};
 use super::consumer::ack_numbers;
-use super::shared_outbox::random_id;
+use super::random_id::random_id;
 use super::stream::nanos;
 
 /// How often the server shows that the consumer still exists.

@@ -32,6 +32,11 @@ impl Lease {
         self.until.store(0, SeqCst);
     }
 
+    /// Returns whether it is over because of the time, and not by [`Lease::end`].
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        self.until.load(SeqCst) != 0 && !self.is_valid(now)
+    }
+
     /// Returns whether the host may deliver at this time.
     pub(super) fn is_valid(&self, now: Instant) -> bool {
         nanos(now.saturating_duration_since(self.base)) < self.until.load(SeqCst)
@@ -52,8 +57,9 @@ mod tests {
         assert!(!lease.is_valid(start));
         lease.set(start + 3 * second);
         assert!(lease.is_valid(start) && lease.is_valid(start + 2 * second));
-        assert!(!lease.is_valid(start + 3 * second));
+        assert!(!lease.has_expired(start));
+        assert!(!lease.is_valid(start + 3 * second) && lease.has_expired(start + 3 * second));
         lease.end();
-        assert!(!lease.is_valid(start));
+        assert!(!lease.is_valid(start) && !lease.has_expired(start));
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! **Data.** The crate knows records: bytes in a partition. `hookhost-delivery` chooses the partition ([`partition`]) and
 //! encodes requests. A record counts as stored when JetStream has acknowledged its batch. A batch is stored as a whole or
-//! not at all, so a lost connection cannot change the order of a key. Each record has an id (`Nats-Msg-Id`), with which the
+//! not at all, so a lost connection cannot change the order of a key. Its first record has an id (`Nats-Msg-Id`), with which the
 //! server recognises a batch that is sent again within two minutes.
 //!
 //! **Who delivers a partition.** Each host writes its key `host.ID` every third of the lease ([`Settings::lease`]). A key
@@ -34,6 +34,9 @@
 //! **Buckets.** Webhooks that people create while hosts run are keys of a bucket whose values each host has in memory
 //! ([`SharedKeys`]).
 //!
+//! **Attempts.** The bucket `NAME-attempts` has what is known of the failed attempts of a record (`attempt_states.rs`), so that
+//! the host that takes over continues with the next one at its time.
+//!
 //! **Losses of the connection.** The reader then creates its consumer anew, and skips records that it has handed over
 //! already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
 //!
@@ -41,6 +44,7 @@
 //! the feature `test-util` of tokio for the whole host. `api.rs` makes the few requests that are needed.
 
 mod api;
+mod attempt_states;
 mod bucket;
 mod client;
 mod consumer;
@@ -56,6 +60,7 @@ mod outbox_record;
 mod pages;
 mod partition;
 mod publish;
+mod random_id;
 mod reader;
 mod records;
 mod renewal;
@@ -70,7 +75,7 @@ mod stream;
 
 pub use dead_letters::{FIRST_SHARED_LETTER, LetterEnd, LetterEnded, NewestLetters, SharedDeadLetters};
 pub use key_table::KeyValue;
-pub use outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
+pub use outbox_record::{AppendError, AttemptState, Closed, Fetched, FetchedRecord, OutboxRecord, ReadError};
 pub use partition::partition;
 pub use settings::{Credentials, LetterLimits, Settings, TlsSettings};
 pub use shared_keys::{KeyChange, KeyWriteError, SharedKeys};

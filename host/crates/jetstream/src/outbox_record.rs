@@ -1,5 +1,7 @@
 //! Records that are stored and read, and why that fails.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -14,8 +16,29 @@ pub struct OutboxRecord {
     pub bytes: Bytes,
 }
 
-/// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
-pub type Fetched = Vec<(u64, Bytes)>;
+/// A record to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedRecord {
+    /// Its number.
+    pub number: u64,
+    /// Its content.
+    pub bytes: Bytes,
+    /// What is known of its failed attempts.
+    pub state: Option<AttemptState>,
+}
+
+/// What a host has kept about the failed attempts of a record:
+/// [`SharedOutbox::keep_state`](super::SharedOutbox::keep_state).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptState {
+    /// The content.
+    pub bytes: Bytes,
+    /// When it was written: the age that it has by the clock of NATS, on the clock of this host.
+    pub written: Instant,
+}
+
+/// Records to deliver. Those of one partition come in the order of the stream.
+pub type Fetched = Vec<FetchedRecord>;
 
 /// The outbox accepts no more records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -160,7 +160,11 @@ impl StreamPublisher {
         let batch_id = (batch.len() > 1).then(|| format!("{}-{attempt}", self.id));
         for (record, number) in batch.iter().zip(1_usize..) {
             let mut headers = HeaderMap::new();
-            headers.insert("Nats-Msg-Id", format!("{}-{}", self.id, first + number as u64));
+            // A batch is stored as a whole, so the id of its first record is enough to recognise it. Each id costs the server
+            // bytes on the disk and an entry in its table.
+            if number == 1 {
+                headers.insert("Nats-Msg-Id", format!("{}-{first}", self.id));
+            }
             if let Some(id) = &batch_id {
                 headers.insert("Nats-Batch-Id", &**id);
                 headers.insert("Nats-Batch-Sequence", number.to_string());

@@ -4,7 +4,7 @@
 //! the partitions change, the task deletes its consumer and creates another one, which begins at the first record. Records
 //! that were handed over before are skipped (`records.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use tracing::{debug, warn};
 
 use super::api::{ApiError, code};
 use super::consumer::{self, ReadRecord, Session};
-use super::context::HostContext;
-use super::outbox_record::Fetched;
-use super::records::Delivered;
+use super::context::{HostContext, Outgoing};
+use super::outbox_record::{AttemptState, Fetched, FetchedRecord};
+use super::records::{self, Delivered};
 
 /// The wait before a consumer is created again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -81,6 +81,15 @@ async fn read_sessions(
                 continue;
             }
         };
+        // The previous owner writes no more.
+        let mut states = match context.states.read(&current.partitions).await {
+            Ok(states) => states,
+            Err(error) => {
+                warn!(error = %error, "the attempts of the outbox cannot be read; trying again");
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        };
         opened.send_replace(current.partitions.clone());
         let Some(session) = &mut session else {
             // There is nothing to read. The caller ends this wait.
@@ -99,7 +108,7 @@ async fn read_sessions(
             let Ok(place) = context.feed.reserve().await else {
                 return;
             };
-            let fetched = take(context, records);
+            let fetched = take(context, records, &mut states);
             if !fetched.is_empty() {
                 place.send(fetched);
             }
@@ -129,19 +138,25 @@ async fn open(
 }
 
 /// Takes note of records. Returns those that are to be handed over.
-fn take(context: &HostContext, records: Vec<ReadRecord>) -> Fetched {
+fn take(context: &HostContext, records: Vec<ReadRecord>, states: &mut HashMap<u64, AttemptState>) -> Fetched {
     let mut fetched = Vec::with_capacity(records.len());
     for record in records {
-        match context
+        let state = states.remove(&records::number(record.partition, record.sequence));
+        let (partition, sequence) = (record.partition, record.sequence);
+        let delivered = context
             .records
-            .delivered(record.partition, record.sequence, &record.reply)
-        {
-            // A copy: a part of the buffer of the connection would keep all of it in memory.
-            Delivered::New(number) => fetched.push((number, Bytes::copy_from_slice(&record.bytes))),
+            .delivered(partition, sequence, &record.reply, state.is_some());
+        match delivered {
+            Delivered::New(number) => fetched.push(FetchedRecord {
+                number,
+                // A copy: a part of the buffer of the connection would keep all of it in memory.
+                bytes: Bytes::copy_from_slice(&record.bytes),
+                state,
+            }),
             Delivered::Known => {}
             Delivered::Ended => {
                 // Without a receiver the outbox is closed.
-                context.acks.send(record.reply).ok();
+                context.acks.send(Outgoing::Ack(record.reply)).ok();
             }
         }
     }

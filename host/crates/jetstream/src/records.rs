@@ -43,6 +43,17 @@ struct PendingRecord {
     /// Where the acknowledgement goes.
     reply: Subject,
     is_under_way: bool,
+    /// Whether the bucket of attempts has a key of it.
+    has_state: bool,
+}
+
+/// What follows the end of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// Where its acknowledgement goes.
+    pub(super) reply: Subject,
+    /// Whether the bucket of attempts has a key of it.
+    pub(super) has_state: bool,
 }
 
 /// What to do with a record that a consumer has delivered.
@@ -102,7 +113,8 @@ impl Records {
     }
 
     /// Takes note of a record that a consumer has delivered. `reply` is where its acknowledgement goes from now on.
-    pub(super) fn delivered(&self, partition: u16, sequence: u64, reply: &Subject) -> Delivered {
+    /// `has_state`: the bucket of attempts has a key of it.
+    pub(super) fn delivered(&self, partition: u16, sequence: u64, reply: &Subject, has_state: bool) -> Delivered {
         let Some(mut records) = self.lock(partition) else {
             return Delivered::Known;
         };
@@ -119,6 +131,7 @@ impl Records {
         let pending = PendingRecord {
             reply: reply.clone(),
             is_under_way: false,
+            has_state,
         };
         records.pending.insert(sequence, pending);
         Delivered::New(number(partition, sequence))
@@ -164,15 +177,34 @@ impl Records {
         }
     }
 
-    /// A record has ended. Returns where its acknowledgement goes; `None` if another host delivers it.
-    pub(super) fn end(&self, number: u64, now: Instant) -> Option<Subject> {
+    /// The bucket of attempts gets a key of a record. Returns false if it must not: another host delivers the record.
+    pub(super) fn set_has_state(&self, number: u64) -> bool {
+        let (partition, sequence) = place(number);
+        let Some(mut records) = self.lock(partition) else {
+            return false;
+        };
+        let is_lost = records.is_lost;
+        match records.pending.get_mut(&sequence).filter(|_| !is_lost) {
+            Some(pending) => {
+                pending.has_state = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A record has ended. Returns what follows; `None` if another host delivers it.
+    pub(super) fn end(&self, number: u64, now: Instant) -> Option<Ended> {
         let (partition, sequence) = place(number);
         let mut records = self.lock(partition)?;
         let pending = records.pending.remove(&sequence)?;
         records.under_way -= usize::from(pending.is_under_way);
         records.ended.insert(sequence, now);
         records.ended_order.push_back((now, sequence));
-        Some(pending.reply)
+        Some(Ended {
+            reply: pending.reply,
+            has_state: pending.has_state,
+        })
     }
 
     /// Forgets records that have ended before this time. The connection has worked since then.
@@ -200,11 +232,13 @@ impl Records {
     }
 }
 
-fn number(partition: u16, sequence: u64) -> u64 {
+/// The number of a record.
+pub(super) fn number(partition: u16, sequence: u64) -> u64 {
     u64::from(partition) << SEQUENCE_BITS | sequence
 }
 
-fn place(number: u64) -> (u16, u64) {
+/// The partition of a record, and its sequence in the stream.
+pub(super) fn place(number: u64) -> (u16, u64) {
     let partition = u16::try_from(number >> SEQUENCE_BITS).unwrap_or(u16::MAX);
     (partition, number & ((1 << SEQUENCE_BITS) - 1))
 }

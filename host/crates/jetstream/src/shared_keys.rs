@@ -30,7 +30,8 @@ use tracing::{error, info};
 use super::api::{Api, ApiError, TIMEOUT, code};
 use super::key_table::{KeyTable, KeyUpdate, KeyValue};
 use super::last_messages::{From, LastMessages, StreamMessage};
-use super::shared_outbox::{SharedOutbox, random_id};
+use super::random_id::random_id;
+use super::shared_outbox::SharedOutbox;
 use super::stream::{self, StreamError};
 
 /// Keys of one write. The server accepts this many messages in an atomic batch.

@@ -4,23 +4,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use async_nats::Subject;
 use bytes::Bytes;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::api::Api;
+use super::attempt_states::AttemptStates;
 use super::bucket::Bucket;
-use super::context::HostContext;
+use super::context::{HostContext, Outgoing};
 use super::dead_letters::SharedDeadLetters;
 use super::lease::Lease;
 use super::outbox_record::{AppendError, Closed, Fetched, OutboxRecord, ReadError};
 use super::publish::StreamPublisher;
-use super::records::{self, Records};
+use super::random_id::random_id;
+use super::records::{self, Ended, Records};
 use super::settings::Settings;
 use super::sharing_host::SharingHost;
-use super::start::{self, OutboxThread, Queues, StartError, WhenUnreachable};
+use super::start::{self, EndOfThread, OutboxThread, Queues, StartError, WhenUnreachable};
 use super::stream;
 
 /// Batches of records that wait between readers and delivery.
@@ -48,7 +49,7 @@ struct Inner {
     partitions: u16,
     records: Arc<Records>,
     lease: Arc<Lease>,
-    acks: mpsc::UnboundedSender<Subject>,
+    acks: mpsc::UnboundedSender<Outgoing>,
     /// True: `append` returns an error.
     closing: watch::Sender<bool>,
     on_lost: OnLost,
@@ -97,6 +98,7 @@ impl SharedOutbox {
             settings: settings.clone(),
             state: reported,
             api: api.clone(),
+            states: AttemptStates::of(&api, settings),
             records: Arc::clone(&records),
             lease: Arc::clone(&lease),
             feed,
@@ -108,7 +110,7 @@ impl SharedOutbox {
         };
         let (handle, connections) = (runtime.handle().clone(), context.connections.clone());
         let (letters, waiting_letters) = mpsc::unbounded_channel();
-        let closing = watch::Sender::new(false);
+        let (closing, ended) = (watch::Sender::new(false), watch::Sender::new(false));
         let dead_letters = SharedDeadLetters {
             runtime: handle.clone(),
             api: api.clone(),
@@ -116,6 +118,7 @@ impl SharedOutbox {
             waiting: letters,
             count: watch::Sender::new(0),
             closing: closing.subscribe(),
+            ended: ended.subscribe(),
             usage: Arc::default(),
         };
         let queues = Queues {
@@ -123,7 +126,11 @@ impl SharedOutbox {
             letters: waiting_letters,
             letter_count: dead_letters.count.clone(),
         };
-        let thread = start::start_thread(runtime, context, bucket, ready, queues)?;
+        let end = EndOfThread {
+            closing: closing.clone(),
+            ended,
+        };
+        let thread = start::start_thread(runtime, context, bucket, ready, queues, end)?;
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
             bucket: Bucket::of(&api, settings),
@@ -214,10 +221,7 @@ impl SharedOutbox {
     ///
     /// [`AppendError`].
     pub fn try_append(&self, records: &[OutboxRecord]) -> Result<(), AppendError> {
-        if *self.0.closing.borrow() {
-            return Err(AppendError::Closed);
-        }
-        self.0.runtime.block_on(self.0.publisher.try_store(records))
+        self.try_to(self.0.publisher.try_store(records))
     }
 
     /// Tries to store a record once, however many hosts try it: within two minutes the server recognises `id`. Blocks the
@@ -227,10 +231,19 @@ impl SharedOutbox {
     ///
     /// [`AppendError`].
     pub fn try_append_once(&self, record: &OutboxRecord, id: &str) -> Result<(), AppendError> {
-        if *self.0.closing.borrow() {
-            return Err(AppendError::Closed);
-        }
-        self.0.runtime.block_on(self.0.publisher.try_store_once(record, id))
+        self.try_to(self.0.publisher.try_store_once(record, id))
+    }
+
+    /// Stores records, unless the outbox is closed.
+    fn try_to(&self, store: impl Future<Output = Result<(), AppendError>>) -> Result<(), AppendError> {
+        let mut closing = self.0.closing.subscribe();
+        self.0.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|is_closing| *is_closing) => Err(AppendError::Closed),
+                stored = store => stored,
+            }
+        })
     }
 
     /// The dead letters of all hosts.
@@ -272,6 +285,15 @@ impl SharedOutbox {
             .map_err(ReadError::of)
     }
 
+    /// Keeps what is known of the attempts of a record, for the host that delivers it next: [`FetchedRecord::state`](super::FetchedRecord::state). Call it
+    /// before [`SharedOutbox::rest`]. Without effect if another host delivers the record. Does not block.
+    pub fn keep_state(&self, number: u64, state: Bytes) {
+        if !self.0.lease.has_expired(Instant::now()) && self.0.records.set_has_state(number) {
+            // Without a receiver the outbox is closed.
+            self.0.acks.send(Outgoing::State(number, state)).ok();
+        }
+    }
+
     /// The attempt has failed and is followed by another one.
     pub fn rest(&self, number: u64) {
         self.0.records.rest(number);
@@ -279,9 +301,12 @@ impl SharedOutbox {
 
     /// The record has ended: acknowledges it, so that it leaves the stream. Without effect if another host delivers it.
     pub fn end(&self, number: u64) {
-        if let Some(reply) = self.0.records.end(number, Instant::now()) {
+        if let Some(Ended { reply, has_state }) = self.0.records.end(number, Instant::now()) {
             // Without a receiver the outbox is closed; the record is delivered again then.
-            self.0.acks.send(reply).ok();
+            self.0.acks.send(Outgoing::Ack(reply)).ok();
+            if has_state {
+                self.0.acks.send(Outgoing::NoState(number)).ok();
+            }
         }
     }
 
@@ -309,15 +334,4 @@ impl SharedOutbox {
             error!("the thread of the shared outbox has panicked");
         }
     }
-}
-
-/// Sixteen random hex digits, as an id of a process.
-pub(super) fn random_id() -> String {
-    let mut bytes = [0; 8];
-    // Without randomness the time keeps processes apart.
-    if getrandom::fill(&mut bytes).is_err() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        bytes = (now.unwrap_or_default().as_nanos() as u64 ^ u64::from(std::process::id())).to_be_bytes();
-    }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

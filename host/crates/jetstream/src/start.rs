@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use async_nats::Subject;
-use bytes::Bytes;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::api::Api;
+use super::attempt_states::AttemptStates;
 use super::bucket::Bucket;
 use super::client;
-use super::context::HostContext;
+use super::context::{HostContext, Outgoing};
 use super::coordinator::Coordinator;
 use super::dead_letter_writer;
 use super::dead_letters::WaitingLetter;
@@ -65,12 +64,27 @@ pub enum StartError {
 
 /// What the thread takes from other threads.
 pub(super) struct Queues {
-    /// Where acknowledgements go.
-    pub(super) acks: mpsc::UnboundedReceiver<Subject>,
+    /// What is sent without an acknowledgement.
+    pub(super) acks: mpsc::UnboundedReceiver<Outgoing>,
     /// Dead letters to store.
     pub(super) letters: mpsc::UnboundedReceiver<WaitingLetter>,
     /// How many of them wait.
     pub(super) letter_count: watch::Sender<usize>,
+}
+
+/// Ends what waits for the thread when it ends, also by a panic: nothing may use its runtime any longer.
+pub(super) struct EndOfThread {
+    /// True: the outbox stores and reads no more.
+    pub(super) closing: watch::Sender<bool>,
+    /// True: the thread has ended.
+    pub(super) ended: watch::Sender<bool>,
+}
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        self.closing.send_replace(true);
+        self.ended.send_replace(true);
+    }
 }
 
 /// The running thread.
@@ -137,6 +151,7 @@ pub(super) async fn connect(
 pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, StreamError> {
     stream::prepare(api, settings).await?;
     stream::prepare_dead_letters(api, settings).await?;
+    AttemptStates::of(api, settings).prepare().await?;
     Ok(Bucket::prepare(api, settings).await?)
 }
 
@@ -174,10 +189,16 @@ pub(super) fn start_thread(
     bucket: Option<Bucket>,
     ready: watch::Sender<bool>,
     queues: Queues,
+    end: EndOfThread,
 ) -> Result<OutboxThread, StartError> {
     let (close, closed) = oneshot::channel();
     let thread = thread::Builder::new().name("shared-outbox".to_owned());
-    let thread = thread.spawn(move || runtime.block_on(run(context, bucket, ready, queues, closed)));
+    let thread = thread.spawn(move || {
+        let runtime = runtime;
+        // Dropped before the runtime.
+        let _end = end;
+        runtime.block_on(run(context, bucket, ready, queues, closed));
+    });
     let thread = thread.map_err(StartError::Thread)?;
     Ok(OutboxThread {
         close: Some(close),
@@ -207,14 +228,13 @@ async fn run(
         letters,
         letter_count,
     } = queues;
+    let states = context.states.clone();
     let context = Arc::new(context);
     tokio::spawn(dead_letter_writer::write(Arc::clone(&context), letters, letter_count));
     let mut coordinator = Coordinator::new(bucket, context);
-    let client = api.client;
     let acknowledge = async {
-        while let Some(reply) = acks.recv().await {
-            // An acknowledgement that is lost is repeated when the record comes again.
-            client.publish(reply, Bytes::from_static(b"+ACK")).await.ok();
+        while let Some(outgoing) = acks.recv().await {
+            outgoing.send(&api, &states).await;
         }
     };
     tokio::select! {
@@ -222,10 +242,10 @@ async fn run(
         () = acknowledge => {}
     }
     let rest = async {
-        while let Ok(reply) = acks.try_recv() {
-            client.publish(reply, Bytes::from_static(b"+ACK")).await.ok();
+        while let Ok(outgoing) = acks.try_recv() {
+            outgoing.send(&api, &states).await;
         }
-        client.flush().await.ok();
+        api.client.flush().await.ok();
     };
     tokio::time::timeout(FLUSH_TIMEOUT, rest).await.ok();
     coordinator.give_up_all().await;

@@ -1,7 +1,10 @@
 //! What a sender thread asks a shared outbox: whether this host still delivers a request.
 
-use super::super::job::Item;
+use tokio::time::Instant;
+
+use super::super::job::{Item, Job};
 use super::super::sender::SenderState;
+use super::attempt_state;
 
 impl SenderState {
     /// Asks whether this host delivers a request, and marks its record. True for requests that are not shared.
@@ -22,6 +25,14 @@ impl SenderState {
         match (&self.shared, record) {
             (Some(shared), Some(record)) => !shared.delivers(record),
             _ => false,
+        }
+    }
+
+    /// Keeps the attempts of a request for the host that delivers it next, if the outbox is shared. The next one begins at
+    /// `next`. [`SenderState::rest`] follows.
+    pub(in super::super) fn keep_attempts(&self, job: &Job, now: Instant, next: Instant) {
+        if let (Some(shared), Some(record)) = (&self.shared, job.record) {
+            shared.keep_state(record, attempt_state::encode(&job.attempts, now, next));
         }
     }
 
