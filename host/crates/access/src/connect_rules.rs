@@ -98,3 +98,88 @@ fn rule(mut at: Section<'_>) -> Option<ConnectRule> {
         password: password.map(|(_, password)| password),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use hookhost_settings::Place;
+
+    use crate::{AccessControl, Login, Refusal, Settings, Surroundings, Verdict};
+
+    const RULES: &str = "[[authentication]]\nsource = \"rules\"\n\
+        [[authentication.rule]]\npermit = \"deny\"\naddress = \"10.0.7.0/24\"\n\
+        [[authentication.rule]]\npermit = \"allow\"\nusername = \"bob\"\npassword = \"p\"\n\
+        [[authentication.rule]]\npermit = \"allow\"\nclientid = [\"a\", \"b\"]\nprotocol = [4, 5]\n";
+
+    fn parse(text: &str, surroundings: &Surroundings) -> Result<Settings, Vec<String>> {
+        let settings = Settings::parse(text, surroundings, &|_| unreachable!("it names no files"));
+        settings.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[tokio::test]
+    async fn the_first_rule_that_matches_decides() {
+        let settings = parse(RULES, &Surroundings::default()).unwrap();
+        let access = AccessControl::new(settings);
+        for (client_id, credentials, address, protocol, expected) in [
+            ("c", Some(("bob", "p")), [10, 0, 0, 1], 4, Ok(())),
+            ("c", Some(("bob", "p")), [10, 0, 7, 1], 4, Err(Refusal::NotAuthorized)),
+            ("c", Some(("bob", "x")), [10, 0, 0, 1], 4, Err(Refusal::BadCredentials)),
+            ("a", Some(("bob", "x")), [10, 0, 0, 1], 4, Ok(())),
+            ("b", None, [10, 0, 0, 1], 5, Ok(())),
+            ("b", None, [10, 0, 0, 1], 3, Err(Refusal::NotAuthorized)),
+            ("c", None, [10, 0, 0, 1], 5, Err(Refusal::NotAuthorized)),
+        ] {
+            let login = Login {
+                client_id,
+                username: credentials.map(|(name, _)| name),
+                password: credentials.map(|(_, password)| password.as_bytes()),
+                address: Some(address.into()),
+                protocol,
+                certificate: None,
+                will: None,
+            };
+            let verdict = match access.authenticate(login).await {
+                Verdict::Accepted(_) => Ok(()),
+                Verdict::Refused { refusal, .. } => Err(refusal),
+            };
+            assert_eq!(verdict, expected, "{client_id} {credentials:?} {address:?} {protocol}");
+        }
+    }
+
+    #[test]
+    fn rules_that_accept_every_client_leave_an_address_open() {
+        let open = "[[authentication]]\nsource = \"rules\"\n\
+            [[authentication.rule]]\npermit = \"deny\"\nusername = \"eve\"\n\
+            [[authentication.rule]]\npermit = \"allow\"\n";
+        let reachable = |allow_anonymous| Surroundings {
+            allow_anonymous,
+            listen: vec![(Place::flag("--listen"), ([0, 0, 0, 0], 1883).into())],
+            is_relayed: false,
+        };
+        assert!(parse(RULES, &reachable(None)).is_ok());
+        assert!(parse(open, &reachable(Some(true))).is_ok());
+        for allow_anonymous in [None, Some(false)] {
+            let problems = parse(open, &reachable(allow_anonymous)).unwrap_err();
+            assert!(problems[0].contains("every client would be accepted"), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_rules_are_reported() {
+        for (rules, expected) in [
+            ("", "needs [[authentication.rule]]"),
+            ("[[authentication.rule]]\nusername = \"a\"\n", "needs permit"),
+            (
+                "[[authentication.rule]]\npermit = \"allow\"\nprotocol = 6\n",
+                "protocol",
+            ),
+            (
+                "[[authentication.rule]]\npermit = \"allow\"\npassword = \"$argon2id$x\"\n",
+                "should be plain text",
+            ),
+        ] {
+            let text = format!("[[authentication]]\nsource = \"rules\"\n{rules}");
+            let problems = parse(&text, &Surroundings::default()).unwrap_err();
+            assert!(problems[0].contains(expected), "{rules}: {problems:?}");
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub(super) struct Includes<'f> {
     pub(super) paths: Vec<PathBuf>,
     /// Files that do not exist.
     pub(super) missing: Vec<PathBuf>,
+    /// Missing files that would contain users or access rules, because of the keys around their statement.
+    pub(super) missing_restrictions: Vec<(At, MissingRestriction)>,
     /// Mistakes in all files.
     pub(super) errors: Vec<(At, String)>,
     /// Warnings about all files.
@@ -35,6 +37,13 @@ pub(super) struct Includes<'f> {
     /// The numbers of the files that include each other down to the one that is being read.
     open: Vec<usize>,
     bytes: usize,
+}
+
+/// A missing file that would contain users or access rules.
+pub(super) struct MissingRestriction {
+    pub(super) text: String,
+    pub(super) is_about_users: bool,
+    pub(super) is_about_rules: bool,
 }
 
 /// An included file.
@@ -45,11 +54,12 @@ pub(super) struct Loaded {
 
 impl<'f> Includes<'f> {
     pub(super) fn of(first: &Path, files: &'f Files<'f>) -> Includes<'f> {
-        let (missing, errors, warnings) = Default::default();
+        let (missing, missing_restrictions, errors, warnings) = Default::default();
         Includes {
             files,
             paths: vec![first.to_owned()],
             missing,
+            missing_restrictions,
             errors,
             warnings,
             open: vec![0],
@@ -107,6 +117,32 @@ impl<'f> Includes<'f> {
         self.paths.push(path);
         self.open.push(file);
         Ok(Some(Loaded { file, text }))
+    }
+
+    /// A file that does not exist is included below these keys.
+    pub(super) fn note_missing(&mut self, at: At, name: &str, keys: &[String]) {
+        let has = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
+        let (is_about_users, is_about_rules) = match keys.first().map(String::as_str) {
+            Some("auth") if has(&["acl"]) => (false, true),
+            Some("auth") if has(&["password"]) => (true, false),
+            Some("auth") => (true, true),
+            Some("authentication") => (true, false),
+            Some("authorization") => (false, true),
+            _ => (false, false),
+        };
+        if is_about_users || is_about_rules {
+            let key = keys.join(".");
+            let text = format!(
+                "{key} includes {name}, which does not exist: this file may contain users or access rules; put it there, or \
+                 use an own [[authentication]] and [access]"
+            );
+            let missing = MissingRestriction {
+                text,
+                is_about_users,
+                is_about_rules,
+            };
+            self.missing_restrictions.push((at, missing));
+        }
     }
 
     /// The place of a line.

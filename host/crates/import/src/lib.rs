@@ -138,6 +138,7 @@ pub fn server_of_environment(environment: &Environment) -> ServerSettings {
         urls: None,
         files: &|_| Err(std::io::ErrorKind::Unsupported.into()),
         included: RefCell::default(),
+        missing_restrictions: RefCell::default(),
         server: RefCell::default(),
     };
     server::of_environment(&sources);

@@ -18,6 +18,13 @@ pub(super) fn read_in_full(input: &Input<'_>) -> Option<Import> {
     }
 }
 
+/// Problems about included files that do not exist and may contain users or access rules.
+#[derive(Default)]
+pub(super) struct MissingRestrictions {
+    pub(super) users: Vec<Problem>,
+    pub(super) rules: Vec<Problem>,
+}
+
 /// The input of the reader of one broker.
 pub(super) struct Sources<'a> {
     /// A file in the broker's own format.
@@ -31,6 +38,8 @@ pub(super) struct Sources<'a> {
     pub(super) files: &'a Files<'a>,
     /// The files that the file includes.
     pub(super) included: RefCell<Vec<PathBuf>>,
+    /// Users and access rules in included files that do not exist.
+    pub(super) missing_restrictions: RefCell<MissingRestrictions>,
     /// What file and variables say about the server itself.
     pub(super) server: RefCell<ServerSettings>,
 }
@@ -113,6 +122,7 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
+        missing_restrictions: RefCell::default(),
         server: RefCell::default(),
     };
     for other in Broker::ALL.into_iter().filter(|other| *other != broker) {
@@ -151,6 +161,7 @@ fn read_variables(input: &Input<'_>) -> Option<Import> {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
+        missing_restrictions: RefCell::default(),
         server: RefCell::default(),
     };
     Some(import(*broker, &sources, Report::new(UnknownKeys::Listed)))

@@ -78,7 +78,10 @@ impl Settings {
             settings.allow_anonymous = true;
         }
         let accepts_strangers = settings.sources.iter().any(AuthenticationSource::accepts_strangers);
-        let is_unchecked = (!has_sources || accepts_strangers) && surroundings.allow_anonymous.is_none();
+        let is_unchecked = match accepts_strangers {
+            true => surroundings.allow_anonymous != Some(true),
+            false => !has_sources && surroundings.allow_anonymous.is_none(),
+        };
         let is_open = is_unchecked && !surroundings.is_relayed;
         let reachable = surroundings
             .listen

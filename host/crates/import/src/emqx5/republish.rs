@@ -3,6 +3,9 @@
 //! Texts keep their placeholders; the rest of a text is percent-encoded. As in EMQX 5, QoS, retain flag, payload and user
 //! properties are those of the columns `qos`, `retain`, `payload` and `user_properties` unless `args` says otherwise, and
 //! an empty payload stands for all columns.
+//!
+//! For the text `${pub_props.'User-Property'}`, EMQX 5 takes the user properties of the event whatever the rule selects. It
+//! ignores other texts that are not one placeholder.
 
 use hookhost_settings::{Place, Report, Section, Setting};
 
@@ -17,6 +20,11 @@ const PROPERTIES: [(&str, &str); 5] = [
     ("Response-Topic", "response_topic"),
     ("Correlation-Data", "correlation_data"),
 ];
+
+/// The user properties of the event, in `args`.
+const ORIGINAL_PROPERTIES: &str = "${pub_props.'User-Property'}";
+/// The column that stands for [`ORIGINAL_PROPERTIES`].
+const ORIGINAL_COLUMN: &str = "original_user_properties";
 
 /// The part of a rule that the action gives. `None` if it has a mistake, which is reported.
 pub(super) fn rule(report: &Report, id: &str, place: &Place, action: &Setting) -> Option<Rule> {
@@ -47,14 +55,16 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
         report.problem(args.place(), "needs a topic");
         return None;
     };
-    if user_properties.as_deref().is_some_and(|text| !is_column(text)) {
-        report.problem(
-            args.place(),
-            "user_properties should be one column, such as ${user_properties}; for those of the message, select \
-             `pub_props.'User-Property' as user_properties`",
-        );
-        return None;
-    }
+    let user_properties = match user_properties {
+        Some(text) if text == ORIGINAL_PROPERTIES => Some(format!("${{{ORIGINAL_COLUMN}}}")),
+        Some(text) if !is_column(&text) => {
+            let ignored =
+                "user_properties is ignored, as in EMQX 5: it should be one placeholder, such as ${user_properties}";
+            report.warning(args.place(), ignored);
+            Some(String::new())
+        }
+        other => other,
+    };
     let parameters = [
         ("qos", qos.unwrap_or_else(|| "${qos}".to_owned())),
         ("retain", retain.unwrap_or_else(|| "${retain}".to_owned())),
@@ -73,6 +83,28 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
     rule.urls = vec![format!("mqtt:{}?{}", encoded(&topic), parameters.join("&"))];
     rule.body = Some(payload.unwrap_or_else(|| "${payload}".to_owned())).filter(|payload| !payload.is_empty());
     Some(rule)
+}
+
+/// What the rule selects, if the message has the user properties of the event: these, too. A rule that publishes all columns,
+/// or one message for each item of a list, cannot have another column.
+pub(super) fn with_original_properties(rule: &Rule, select: String) -> Result<String, &'static str> {
+    let column = format!("${{{ORIGINAL_COLUMN}}}");
+    if !rule.urls.iter().any(|url| url.contains(&column)) {
+        return Ok(select);
+    }
+    let publishes_all = rule.body.as_deref().is_none_or(|body| body.contains("${.}"));
+    let is_loop = select
+        .trim_start()
+        .get(..7)
+        .is_some_and(|word| word.eq_ignore_ascii_case("foreach"));
+    match publishes_all || is_loop {
+        // A comment may end the text.
+        false => Ok(format!("{select}\n, pub_props.'User-Property' as {ORIGINAL_COLUMN}")),
+        true => Err(
+            "user_properties of the event are not supported with FOREACH and with a payload of all columns: select \
+             `pub_props.'User-Property' as user_properties`, and leave user_properties out",
+        ),
+    }
 }
 
 /// `mqtt_properties` as parameters of the URL.

@@ -152,11 +152,18 @@ fn rules(id: &str, mut fields: Section<'_>, whole: &Report, targets: &mut Target
     }
     let mut rules = Vec::new();
     for sender in senders {
+        let select = match republish::with_original_properties(&sender, statement.select.clone()) {
+            Ok(select) => select,
+            Err(problem) => {
+                whole.problem(&place, problem);
+                continue;
+            }
+        };
         for (event, topics) in &events {
             let mut rule = sender.clone();
             rule.event = event;
             rule.topics = topics.clone();
-            rule.select = Some(statement.select.clone()).filter(|select| select != "*");
+            rule.select = Some(select.clone()).filter(|select| select != "*");
             rule.condition = statement.condition.clone();
             rules.push(rule);
         }

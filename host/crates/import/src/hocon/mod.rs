@@ -35,6 +35,13 @@ pub(super) fn read_file(path: &Path, text: &str, sources: &Sources<'_>, report: 
     for (at, text) in &includes.warnings {
         report.warning(&includes.place(*at, ""), text);
     }
+    let mut lost = sources.missing_restrictions.borrow_mut();
+    for (at, missing) in &includes.missing_restrictions {
+        let problem = || includes.place(*at, "").problem(&missing.text);
+        lost.users.extend(missing.is_about_users.then(problem));
+        lost.rules.extend(missing.is_about_rules.then(problem));
+    }
+    drop(lost);
     for (at, text) in &errors {
         report.problem(&includes.place(*at, ""), text);
     }

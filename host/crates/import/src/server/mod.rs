@@ -153,6 +153,9 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
         left.variable(&variable.name, &variable.value, &variable.place);
     }
     left.add_to(&mut server);
+    let missing = sources.missing_restrictions.take();
+    server.authentication.lost.extend(missing.users);
+    server.rules.lost.extend(missing.rules);
     limits::rest(&mut tree, &mut server.limits);
     tree.retain(|name, part| !is_variable(broker, &part.place.key) && !is_handled(name));
     *sources.server.borrow_mut() = server;

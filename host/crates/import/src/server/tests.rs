@@ -272,3 +272,41 @@ fn nothing_is_dropped_silently() {
     );
     assert_eq!(json_of(limits), json!({"mqtt": {"max_inflight": 9}}));
 }
+
+#[test]
+fn a_missing_file_with_users_or_rules_is_a_lost_restriction() {
+    for (text, users, rules) in [
+        ("auth { allow_anonymous = true, acl { include \"missing.pem\" } }", 0, 1),
+        (
+            "auth { allow_anonymous = true, password = { include \"missing.pem\" } }",
+            1,
+            0,
+        ),
+        ("auth { allow_anonymous = true\ninclude \"missing.pem\"\n}", 1, 1),
+        ("log { include \"missing.pem\" }\ninclude \"missing.pem\"", 0, 0),
+    ] {
+        let server = server_beside_nothing(text);
+        let of_missing = |part: &Part| {
+            let lines = shown(&part.lost);
+            lines.iter().filter(|line| line.contains("does not exist")).count()
+        };
+        let found = (of_missing(&server.authentication), of_missing(&server.rules));
+        assert_eq!(found, (users, rules), "{text}");
+    }
+}
+
+/// The settings of a file of NanoMQ, without any other file.
+fn server_beside_nothing(text: &str) -> ServerSettings {
+    let file = TextFile {
+        path: "nanomq.conf".into(),
+        text: format!("{NANOMQ}{text}\n"),
+    };
+    let input = Input {
+        file: Some(&file),
+        environment: &Environment::new(),
+        broker: None,
+        urls: None,
+        files: &|_| Err(std::io::ErrorKind::NotFound.into()),
+    };
+    read(&input).expect("a configuration").server
+}

@@ -165,14 +165,21 @@ fn republish_says_what_is_published() {
     assert_eq!(warnings, ["f:1: direct_dispatch: has no meaning in hookhost"]);
     let (_, problems, _) = republished("qos = 1");
     assert_eq!(problems, ["f:1: rule_engine.rules.r.actions[0].args: needs a topic"]);
-    let (_, problems, _) = republished("topic = a, user_properties = \"${pub_props.'User-Property'}\"");
+    let (rule, problems, warnings) = republished("topic = a, user_properties = \"${pub_props.'User-Property'}\"");
+    let url = "mqtt:a?qos=${qos}&retain=${retain}&user_properties=${original_user_properties}";
     assert_eq!(
-        problems,
-        [
-            "f:1: rule_engine.rules.r.actions[0].args: user_properties should be one column, such as ${user_properties}; \
-             for those of the message, select `pub_props.'User-Property' as user_properties`"
-        ]
+        (rule, problems, warnings),
+        ((json!(url), json!("${payload}")), vec![], vec![])
     );
+    let (_, problems, _) = republished("topic = a, payload = \"\", user_properties = \"${pub_props.'User-Property'}\"");
+    assert!(
+        problems[0].contains("with FOREACH and with a payload of all columns"),
+        "{problems:?}"
+    );
+    let (rule, problems, warnings) = republished("topic = a, user_properties = \"x ${a}\"");
+    let url = "mqtt:a?qos=${qos}&retain=${retain}&user_properties=";
+    assert_eq!((rule.0, problems), (json!(url), vec![]));
+    assert!(warnings[0].contains("is ignored, as in EMQX 5"), "{warnings:?}");
 }
 
 #[test]

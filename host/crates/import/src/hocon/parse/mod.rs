@@ -188,6 +188,7 @@ impl Parser<'_, '_, '_> {
         let include = self.cursor.include()?;
         let loaded = self.includes.load(self.at(line), &include.path, include.is_required);
         let Some(Loaded { file, text }) = loaded.map_err(|text| (line, text))? else {
+            self.includes.note_missing(self.at(line), &include.path, &self.path);
             return Ok(());
         };
         let included = document_at(file, &text, self.includes, &self.path);
