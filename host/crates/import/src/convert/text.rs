@@ -135,7 +135,12 @@ impl Text {
             Value::Table(table) => {
                 // Headers and users have any names; the name of another key says what its value is.
                 let entry = |(name, setting): (&String, &Setting)| {
-                    let key = if SECRET.contains(&key) { key } else { name.as_str() };
+                    let key = match (key, name.as_str()) {
+                        _ if SECRET.contains(&key) => key,
+                        // A rule about clients may have the password of a user.
+                        ("rule", "password") => "secret",
+                        (_, name) => name,
+                    };
                     format!("{} = {}", key_of(name), self.value(key, &setting.value))
                 };
                 let entries: Vec<String> = table.iter().map(entry).collect();
