@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use hookhost_relay::frame::Piece;
 use hookhost_relay::packet::{self, kind};
-use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
+use hookhost_relay::{ClosingPackets, Direction, EndCause, HeldAcks, Inspected, Inspector, Side};
 
 use super::emitter::Emitter;
 use super::protocol::ClientSession;
@@ -169,7 +169,7 @@ impl Inspector for SessionInspector {
         }
     }
 
-    async fn farewell(&mut self, cause: EndCause) -> Farewell {
+    async fn closing_packets(&mut self, cause: EndCause) -> ClosingPackets {
         let may_disconnect = |session: &ClientSession| session.is_open() && session.version() == 5;
         let may_disconnect = self.session.as_ref().is_some_and(may_disconnect);
         let code = match cause {
@@ -183,7 +183,7 @@ impl Inspector for SessionInspector {
         };
         let ends_session = cause == EndCause::Kicked && may_disconnect;
         self.end(cause);
-        Farewell {
+        ClosingPackets {
             code: code.filter(|_| may_disconnect),
             to_upstream: if ends_session {
                 &packet::DISCONNECT_END_SESSION

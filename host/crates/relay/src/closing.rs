@@ -6,21 +6,21 @@ use hookhost_listener::ClientStream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::inspector::{EndCause, Farewell, Inspector};
+use super::inspector::{ClosingPackets, EndCause, Inspector};
 use super::packet;
 use super::relay::Relay;
 use super::stream::UpstreamStream;
 use super::wire::drain;
 
 /// How long the last bytes may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
     /// Ends both sides for a reason other than that both have closed.
     pub(crate) async fn over(&mut self, cause: EndCause) {
         let reaches_client = !matches!(cause, EndCause::ClientFailed(_) | EndCause::TooSlow);
         let upstream_is_gone = cause == EndCause::UpstreamClosed;
-        let Farewell { code, to_upstream } = self.inspector.farewell(cause).await;
+        let ClosingPackets { code, to_upstream } = self.inspector.closing_packets(cause).await;
         self.inspector.flush().await;
         if let Some(code) = code
             && self.from_upstream.framer.is_between()
@@ -30,13 +30,13 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         if !to_upstream.is_empty() && self.from_client.framer.is_between() {
             let mut last = self.from_client.out.split_off(self.from_client.sent);
             last.extend_from_slice(to_upstream);
-            drop(timeout(FAREWELL, self.upstream.write_all(&last)).await);
-            drop(timeout(FAREWELL, self.upstream.shutdown()).await);
+            drop(timeout(CLOSING_TIMEOUT, self.upstream.write_all(&last)).await);
+            drop(timeout(CLOSING_TIMEOUT, self.upstream.shutdown()).await);
             // When the upstream has closed, it has ended the session: then the client may come back.
-            drop(timeout(FAREWELL, drain(&mut self.upstream)).await);
+            drop(timeout(CLOSING_TIMEOUT, drain(&mut self.upstream)).await);
         } else if !upstream_is_gone {
             // The upstream learns at once that the client has gone.
-            drop(timeout(FAREWELL, self.upstream.shutdown()).await);
+            drop(timeout(CLOSING_TIMEOUT, self.upstream.shutdown()).await);
         }
         if reaches_client {
             let last = self.from_upstream.out.split_off(self.from_upstream.sent);
@@ -44,7 +44,7 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
                 self.client.write_all(&last).await?;
                 self.client.flush().await
             };
-            if let Ok(Ok(())) = timeout(FAREWELL, writing).await {
+            if let Ok(Ok(())) = timeout(CLOSING_TIMEOUT, writing).await {
                 linger(&mut self.client).await;
             }
         }
@@ -59,5 +59,5 @@ pub async fn linger(client: &mut ClientStream) {
             drain(client).await;
         }
     };
-    drop(timeout(FAREWELL, closing).await);
+    drop(timeout(CLOSING_TIMEOUT, closing).await);
 }

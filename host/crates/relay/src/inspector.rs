@@ -52,7 +52,7 @@ pub struct Inspected {
 
 /// What both sides are sent at the end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Farewell {
+pub struct ClosingPackets {
     /// Code of the DISCONNECT for a client of MQTT 5; `None` if it gets none.
     pub code: Option<u8>,
     /// A packet for the upstream; then the relay waits for a moment until the upstream has closed.
@@ -112,5 +112,5 @@ pub trait Inspector: Send {
     fn end(&mut self, cause: EndCause);
 
     /// The connection is over: reports it, unless an end is reported already, and returns what both sides are sent.
-    fn farewell(&mut self, cause: EndCause) -> impl Future<Output = Farewell> + Send;
+    fn closing_packets(&mut self, cause: EndCause) -> impl Future<Output = ClosingPackets> + Send;
 }

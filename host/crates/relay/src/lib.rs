@@ -30,6 +30,6 @@ pub mod wire;
 pub use closing::linger;
 pub use direction::Direction;
 pub use held_acks::HeldAcks;
-pub use inspector::{EndCause, Farewell, Inspected, Inspector, Side};
+pub use inspector::{ClosingPackets, EndCause, Inspected, Inspector, Side};
 pub use relay::{ReadAhead, Relay, Timeouts};
 pub use traffic::{DirectionCounts, PACKET_TYPES, Traffic, TrafficCounts};

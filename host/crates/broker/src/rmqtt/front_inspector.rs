@@ -7,7 +7,7 @@ use ::rmqtt::codec::error::DecodeError;
 use hookhost_event::{End, EndReason};
 use hookhost_relay::frame::{Frame, Piece};
 use hookhost_relay::packet::{self, FieldReader, QOS_NOT_SUPPORTED, kind};
-use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
+use hookhost_relay::{ClosingPackets, Direction, EndCause, HeldAcks, Inspected, Inspector, Side};
 use hookhost_sessions::Commit;
 
 use super::filters::FilterRules;
@@ -234,7 +234,7 @@ impl Inspector for FrontInspector {
         // RMQTT sees that the client has closed, and says so.
     }
 
-    async fn farewell(&mut self, cause: EndCause) -> Farewell {
+    async fn closing_packets(&mut self, cause: EndCause) -> ClosingPackets {
         let end = |reason, code, text: Option<&'static str>| End {
             reason,
             code,
@@ -270,7 +270,7 @@ impl Inspector for FrontInspector {
             | EndCause::Draining
             | EndCause::Stopping => None,
         };
-        Farewell {
+        ClosingPackets {
             code: code.filter(|_| self.version == 5 && !self.is_leaving),
             to_upstream: &[],
         }

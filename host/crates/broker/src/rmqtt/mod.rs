@@ -90,8 +90,8 @@ use hookhost_relay::{TrafficCounts, properties};
 
 pub use self::limits::{Limits, SharedStrategy};
 
-/// How long the relay may take to say farewell to clients when the host stops.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the relay may take to send the last packets to clients when the host stops.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
 
@@ -238,8 +238,8 @@ impl Engine for Broker {
                 source.lost(&record.key, &Reason::ConnectKicked(true)).await;
             }
             // Clients get their DISCONNECT; those that do not close in time are left.
-            let farewell = deadline.min(Instant::now() + FAREWELL);
-            drop(tokio::time::timeout_at(farewell, source.clients.empty()).await);
+            let closing_deadline = deadline.min(Instant::now() + CLOSING_TIMEOUT);
+            drop(tokio::time::timeout_at(closing_deadline, source.clients.empty()).await);
         }
         self.persistent.close().await;
     }

@@ -24,7 +24,7 @@ const PIECE: usize = 64 << 10;
 /// How long rumqttd may stay connected when the client has gone.
 const LINGER: Duration = Duration::from_secs(10);
 /// How long the last packets may take to the client.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 /// By how much a packet may become longer in rumqttd's form.
 const SHIELD_BYTES: usize = 1024;
 
@@ -184,7 +184,7 @@ impl Bridge {
 
     /// Writes what the client has not yet got, as far as it takes it in time.
     async fn flush(&mut self, client_out: &mut WriteHalf<&mut DuplexStream>) {
-        drop(timeout(FAREWELL, client_out.write_all(&self.out.down)).await);
+        drop(timeout(CLOSING_TIMEOUT, client_out.write_all(&self.out.down)).await);
     }
 }
 
