@@ -28,7 +28,7 @@ use super::sessions::ConnectionHandle;
 use super::shared::{ConnectionGuard, Shared};
 use super::stream::UpstreamStream;
 use super::upstream::UpstreamGuard;
-use super::wire::{self, NoPacket};
+use super::wire::{self, PacketReadError};
 use asking::Answered;
 use hookhost_access::{ClientAccess, Verdict};
 
@@ -100,7 +100,7 @@ async fn read_connect(shared: &Shared, client: &mut ClientStream) -> Option<(Vec
         read = timeout(limits.handshake_timeout, reading) => read.ok()?,
         () = shared.stopping.cancelled() => return None,
     };
-    if let Err(NoPacket::NotMqtt) = read {
+    if let Err(PacketReadError::NotMqtt) = read {
         shared.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
     }
     read.ok()

@@ -13,7 +13,7 @@ use super::protocol::{Lookup, announce_publish};
 use super::shared::Shared;
 use super::stream::UpstreamStream;
 use super::upstream::Target;
-use super::wire::{NoPacket, read_packet};
+use super::wire::{PacketReadError, read_packet};
 use hookhost_broker::{HostMessage, PublishError};
 use hookhost_event::{Client, Message, Origin, Properties, Property};
 
@@ -193,7 +193,7 @@ async fn answer(upstream: &mut dyn UpstreamStream, kind: u8) -> io::Result<Vec<u
             let frame = bytes.get(..length).and_then(frame::parse);
             Ok(frame.map(|frame| frame.body.to_vec()).unwrap_or_default())
         }
-        Err(NoPacket::Closed) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Err(NoPacket::NotMqtt) => Err(io::ErrorKind::InvalidData.into()),
+        Err(PacketReadError::Closed) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(PacketReadError::NotMqtt) => Err(io::ErrorKind::InvalidData.into()),
     }
 }

@@ -7,7 +7,7 @@ use super::packet::kind;
 
 /// Why no packet was read.
 #[derive(Debug)]
-pub enum NoPacket {
+pub enum PacketReadError {
     /// The connection was closed or has failed.
     Closed,
     /// The bytes are not the expected packet, or not MQTT at all.
@@ -18,11 +18,11 @@ pub enum NoPacket {
 ///
 /// # Errors
 ///
-/// [`NoPacket`] if the connection does not begin with a CONNECT of up to `max_packet_size` bytes.
+/// [`PacketReadError`] if the connection does not begin with a CONNECT of up to `max_packet_size` bytes.
 pub async fn read_connect(
     from: &mut (impl AsyncRead + Unpin + ?Sized),
     max_packet_size: usize,
-) -> Result<(Vec<u8>, Vec<u8>), NoPacket> {
+) -> Result<(Vec<u8>, Vec<u8>), PacketReadError> {
     let mut bytes = Vec::new();
     let is_connect = |first: u8| first == kind::CONNECT << 4;
     let length = read_packet(from, &mut bytes, max_packet_size, is_connect).await?;
@@ -36,18 +36,18 @@ pub async fn read_packet(
     bytes: &mut Vec<u8>,
     max_packet_size: usize,
     is_expected: impl Fn(u8) -> bool,
-) -> Result<usize, NoPacket> {
+) -> Result<usize, PacketReadError> {
     loop {
         if bytes.first().is_some_and(|first| !is_expected(*first)) {
-            return Err(NoPacket::NotMqtt);
+            return Err(PacketReadError::NotMqtt);
         }
         match frame::whole(bytes, max_packet_size) {
             Ok(Some(length)) => return Ok(length),
             Ok(None) => {}
-            Err(frame::InvalidLength) => return Err(NoPacket::NotMqtt),
+            Err(frame::InvalidLength) => return Err(PacketReadError::NotMqtt),
         }
         match from.read_buf(bytes).await {
-            Ok(0) | Err(_) => return Err(NoPacket::Closed),
+            Ok(0) | Err(_) => return Err(PacketReadError::Closed),
             Ok(_) => {}
         }
     }

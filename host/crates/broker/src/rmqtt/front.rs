@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use hookhost_listener::{ClientStream, ConnectionPermit, Handshaken, Peer, advice};
 use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
-use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
+use hookhost_relay::wire::{PacketReadError, read_connect, read_packet};
 use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, Traffic, TrafficCounts};
 
 use super::connect::refused_connection;
@@ -132,8 +132,8 @@ impl Front {
         let reading = timeout(limits.handshake_timeout, read_connect(&mut client, longest));
         let (packet, early) = match reading.await {
             Ok(Ok(read)) => read,
-            Ok(Err(NoPacket::Closed)) => return None,
-            Ok(Err(NoPacket::NotMqtt)) => {
+            Ok(Err(PacketReadError::Closed)) => return None,
+            Ok(Err(PacketReadError::NotMqtt)) => {
                 self.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
                 return None;
             }

@@ -19,7 +19,7 @@ use crate::protocol::ClientSession;
 use crate::shared::Shared;
 use crate::stream::UpstreamStream;
 use crate::upstream::{Target, UpstreamGuard, VersionProbe};
-use crate::wire::{NoPacket, closed, read_packet};
+use crate::wire::{PacketReadError, closed, read_packet};
 
 /// The longest CONNACK or AUTH.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -160,8 +160,8 @@ impl Handshake {
     }
 
     /// Extended authentication: passes a packet of the upstream to the client, and one of the client to the upstream.
-    async fn exchange(&mut self, upstream: &mut Box<dyn UpstreamStream>, packet: &[u8]) -> Result<(), NoPacket> {
-        let failed = |_: io::Error| NoPacket::Closed;
+    async fn exchange(&mut self, upstream: &mut Box<dyn UpstreamStream>, packet: &[u8]) -> Result<(), PacketReadError> {
+        let failed = |_: io::Error| PacketReadError::Closed;
         self.client.write_all(packet).await.map_err(failed)?;
         self.client.flush().await.map_err(failed)?;
         let is_auth = |first: u8| matches!(first >> 4, kind::AUTH | kind::DISCONNECT);
@@ -200,8 +200,8 @@ async fn ask(shared: &Shared, target: &Arc<Target>, peer: &Peer, connect: &[u8])
     let mut answer = Vec::new();
     match read_packet(&mut stream, &mut answer, MAX_ANSWER_BYTES, is_answer).await {
         Ok(_) => Ok(Answered { guard, stream, answer }),
-        Err(NoPacket::Closed) => Err(Unanswered::Closed),
-        Err(NoPacket::NotMqtt) => Err(Unanswered::UnexpectedAnswer),
+        Err(PacketReadError::Closed) => Err(Unanswered::Closed),
+        Err(PacketReadError::NotMqtt) => Err(Unanswered::UnexpectedAnswer),
     }
 }
 

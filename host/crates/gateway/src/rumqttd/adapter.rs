@@ -27,7 +27,7 @@ use crate::client_locks::{ClientLock, ClientLocks};
 use crate::frame::parse;
 use crate::packet::{self, ConnackPacket, InvalidPacket, kind};
 use crate::stream::UpstreamStream;
-use crate::wire::{NoPacket, closed, drain, read_packet};
+use crate::wire::{PacketReadError, closed, drain, read_packet};
 
 /// Bytes that the stream in memory holds in each direction.
 const BUFFER: usize = 64 << 10;
@@ -176,8 +176,8 @@ async fn connack(rumqttd: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<usi
     let is_connack = |first: u8| first >> 4 == kind::CONNACK;
     let read = read_packet(rumqttd, bytes, MAX_CONNACK_BYTES, is_connack).await;
     read.map_err(|error| match error {
-        NoPacket::Closed => io::ErrorKind::ConnectionReset.into(),
-        NoPacket::NotMqtt => io::ErrorKind::InvalidData.into(),
+        PacketReadError::Closed => io::ErrorKind::ConnectionReset.into(),
+        PacketReadError::NotMqtt => io::ErrorKind::InvalidData.into(),
     })
 }
 
