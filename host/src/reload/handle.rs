@@ -24,7 +24,7 @@ impl Handle {
     ///
     /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
     pub fn rescan(&self) -> Rescan {
-        self.asker.ask(Reason::Asked).unwrap_or_default()
+        self.reload_trigger.ask(Reason::Asked).unwrap_or_default()
     }
 
     /// The webhooks and rules that have effect.
@@ -38,7 +38,7 @@ impl Handle {
     /// Webhooks that several hosts share may have changed: returns when they have effect. Blocks the calling thread for as long
     /// as a reload takes.
     pub(crate) fn use_shared_webhooks(&self) {
-        self.asker.ask(Reason::Webhooks);
+        self.reload_trigger.ask(Reason::Webhooks);
     }
 
     /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk, or in NATS. Blocks the calling
@@ -49,7 +49,7 @@ impl Handle {
     /// [`ChangeError`]; nothing has changed then.
     pub fn change_webhooks(&self, changes: Vec<Change>) -> Result<(), ChangeError> {
         let answer = self.changes.push(changes);
-        self.asker.ask(Reason::Webhooks).ok_or(ChangeError::Stopping)?;
+        self.reload_trigger.ask(Reason::Webhooks).ok_or(ChangeError::Stopping)?;
         answer.try_recv().map_err(|_| ChangeError::Stopping)?
     }
 

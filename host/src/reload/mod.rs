@@ -43,7 +43,7 @@ use hookhost_settings::error_line;
 use hookhost_wasm::Engine;
 use listener_files::ListenerFiles;
 use watched::WatchedFiles;
-use watcher::{Asker, FolderWatcher, Reason};
+use watcher::{FolderWatcher, Reason, ReloadTrigger};
 
 /// Modules could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub(crate) struct Reload {
 /// Requests a reload, from any thread. All clones request the same reload.
 #[derive(Clone)]
 pub struct Handle {
-    asker: Asker<Rescan>,
+    reload_trigger: ReloadTrigger<Rescan>,
     facts: SharedFacts,
     tls: ListenerFiles,
     changes: ChangeQueue,
@@ -145,11 +145,11 @@ impl Reload {
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
         if let Some(shared) = shared {
-            let asker = watcher.asker();
-            shared.set_on_change(move || asker.notify(Reason::Webhooks));
+            let reload_trigger = watcher.reload_trigger();
+            shared.set_on_change(move || reload_trigger.notify(Reason::Webhooks));
         }
         let handle = Handle {
-            asker: watcher.asker(),
+            reload_trigger: watcher.reload_trigger(),
             facts,
             tls,
             changes,
@@ -162,7 +162,7 @@ impl Reload {
 
     pub(crate) fn handle(&self) -> Handle {
         Handle {
-            asker: self.watcher.asker(),
+            reload_trigger: self.watcher.reload_trigger(),
             ..self.handle.clone()
         }
     }

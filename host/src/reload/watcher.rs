@@ -23,11 +23,11 @@ pub(super) struct FolderWatcher<T> {
 }
 
 /// Requests a reload as long as the watcher lives.
-pub(super) struct Asker<T>(Sender<Signal<T>>);
+pub(super) struct ReloadTrigger<T>(Sender<Signal<T>>);
 
-impl<T> Clone for Asker<T> {
-    fn clone(&self) -> Asker<T> {
-        Asker(self.0.clone())
+impl<T> Clone for ReloadTrigger<T> {
+    fn clone(&self) -> ReloadTrigger<T> {
+        ReloadTrigger(self.0.clone())
     }
 }
 
@@ -90,12 +90,12 @@ impl<T: Send + 'static> Prepared<T> {
 }
 
 impl<T> FolderWatcher<T> {
-    pub(super) fn asker(&self) -> Asker<T> {
-        Asker(self.signals.clone())
+    pub(super) fn reload_trigger(&self) -> ReloadTrigger<T> {
+        ReloadTrigger(self.signals.clone())
     }
 }
 
-impl<T> Asker<T> {
+impl<T> ReloadTrigger<T> {
     /// Requests the callback, waits until it has returned, and returns its result. Returns `None` if the watcher has
     /// ended.
     pub(super) fn ask(&self, reason: Reason) -> Option<T> {
@@ -105,7 +105,7 @@ impl<T> Asker<T> {
     }
 }
 
-impl<T> Asker<T> {
+impl<T> ReloadTrigger<T> {
     /// Requests the callback, and does not wait for it.
     pub(super) fn notify(&self, reason: Reason) {
         // Nothing waits for the result, and the watcher may have ended.

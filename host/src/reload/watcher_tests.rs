@@ -154,7 +154,7 @@ fn files_are_noticed_whatever_becomes_of_them() {
 fn a_look_can_be_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let looks = Looks::at(root.path());
-    looks.watcher.asker().ask(Reason::Asked);
+    looks.watcher.reload_trigger().ask(Reason::Asked);
     assert_eq!(looks.reports.try_recv().unwrap(), (Reason::Asked, vec![]));
 }
 
