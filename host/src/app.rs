@@ -30,7 +30,7 @@ use crate::reload::{self, Configuration, Origin, Reload, ReloadedParts};
 use crate::status::StatusReader;
 use crate::webhooks::KeptStore;
 use crate::{admin, engine, fleet, publisher};
-use hookhost_dead_letters::{Kind, Store as Kept};
+use hookhost_dead_letters::{Kind, Store as RecordStore};
 use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
@@ -74,8 +74,8 @@ pub fn run(
         Storage::Memory | Storage::Disk(_) => None,
     };
     let kept = match &config.data {
-        Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
-        None => Kept::in_memory(kept_limits(&config)),
+        Some(data) => RecordStore::open(&data.dir, kept_limits(&config))?,
+        None => RecordStore::in_memory(kept_limits(&config)),
     };
     let delivery = Delivery::start(
         &config.delivery,

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::reload;
 use hookhost_activity::ActivityLog;
-use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
+use hookhost_dead_letters::{Collection, Kind, Limits, Store as RecordStore};
 use hookhost_delivery::{Sync, WhenFull};
 use hookhost_kv::KvStores;
 use {hookhost_modules as modules, hookhost_wasm as wasm};
@@ -27,7 +27,7 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
 
 /// The settings of modules that do not run. What is on disk belongs to the running host.
 pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
-    let kept = Kept::in_memory(kept_limits(config));
+    let kept = RecordStore::in_memory(kept_limits(config));
     module_settings(
         config,
         &KvStores::in_memory(),

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use file::StoreError;
 pub use hookhost_data_file::FileError;
-pub use record::Kept;
+pub use record::StoredRecord;
 pub use store::{Collection, Store, Stored};
 
 /// What a collection contains.

@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A record of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredRecord {
     /// Its number.
     pub number: u64,
     /// When it was put into the collection, in milliseconds since 1970.

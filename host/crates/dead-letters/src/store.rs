@@ -11,7 +11,7 @@ use tracing::error;
 
 use super::file::{Changes, File, StoreError};
 use super::index::Index;
-use super::record::{self, Kept, Parts};
+use super::record::{self, Parts, StoredRecord};
 use super::{Kind, Limits, Usage, writer};
 
 /// Runs once when a record is on disk, or at once in a store without a file. Must not block.
@@ -142,7 +142,7 @@ impl Collection {
     }
 
     /// Puts a record back that was taken.
-    pub fn put_back(&self, group: &str, kept: &Kept) {
+    pub fn put_back(&self, group: &str, kept: &StoredRecord) {
         let bytes = record::encode(group, kept.at, &kept.content);
         let mut state = self.shared.lock();
         let part = state.part(self.kind);
@@ -157,7 +157,7 @@ impl Collection {
     /// # Errors
     ///
     /// [`StoreError`] if the file cannot be read or the record is damaged.
-    pub fn get(&self, number: u64) -> Result<Option<Kept>, StoreError> {
+    pub fn get(&self, number: u64) -> Result<Option<StoredRecord>, StoreError> {
         let mut state = self.shared.lock();
         let part = state.part(self.kind);
         if !part.index.contains(number) {
@@ -172,7 +172,7 @@ impl Collection {
         };
         let Some(bytes) = bytes else { return Ok(None) };
         let Parts { at, content, .. } = record::decode(bytes).ok_or(StoreError::Damaged { number })?;
-        Ok(Some(Kept { number, at, content }))
+        Ok(Some(StoredRecord { number, at, content }))
     }
 
     /// Removes a record. Returns whether it existed.

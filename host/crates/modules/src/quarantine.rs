@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use hookhost_contract::Ticket;
-use hookhost_dead_letters::{Collection, Kept, Stored};
+use hookhost_dead_letters::{Collection, Stored, StoredRecord};
 use hookhost_event::{Event, Id, Millis, json};
 use hookhost_settings::error_line;
 
@@ -127,7 +127,7 @@ impl Quarantine {
 
     /// Puts a taken entry back.
     pub(super) fn put_back(&self, entry: &QuarantinedEvent) {
-        let kept = Kept {
+        let kept = StoredRecord {
             number: entry.id,
             at: entry.at.0,
             content: content(entry).into(),
@@ -197,7 +197,7 @@ fn content(entry: &QuarantinedEvent) -> String {
 }
 
 /// The entry of a record.
-fn entry(kept: Kept) -> Result<QuarantinedEvent, String> {
+fn entry(kept: StoredRecord) -> Result<QuarantinedEvent, String> {
     let content = std::str::from_utf8(&kept.content).map_err(|error| error.to_string())?;
     let (head, event) = content.split_once('\n').ok_or("it has one line")?;
     let head: Head = serde_json::from_str(head).map_err(|error| error.to_string())?;
