@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hookhost_contract::Method;
-use hookhost_delivery::{FailureKind, Probe, ProbeFailure, ProbeRequest, Receivers, Via, probe};
+use hookhost_delivery::{DestinationSelector, FailureKind, Probe, ProbeFailure, ProbeRequest, Receivers, probe};
 use hookhost_event::{Event, Id, json};
 use hookhost_modules::trial::{TrialOutcome, TrialRequest, TrialResult};
 use hookhost_modules::{self as modules, ReloadableSettings};
@@ -135,7 +135,7 @@ fn send(request: &TrialRequest, event: &Event, receivers: &Receivers) -> Probe {
         via: request
             .destination
             .as_deref()
-            .map_or(Via::Url, |name| Via::Named(name.into())),
+            .map_or(DestinationSelector::Url, |name| DestinationSelector::Named(name.into())),
         headers: request.headers.clone(),
         body: request.body.clone(),
     };

@@ -106,7 +106,7 @@ impl From<&Settings> for Receivers {
 
 /// Selects the destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Via {
+pub enum DestinationSelector {
     /// The destination with the longest prefix that matches the URL, if there is one and only one.
     #[default]
     Url,
@@ -161,11 +161,11 @@ impl Destinations {
 
     /// Returns the destination of a request. A name that is no longer configured matches no destination, whatever the
     /// URL is.
-    pub(super) fn find(&self, via: &Via, url: &Url) -> Option<&Arc<Destination>> {
+    pub(super) fn find(&self, via: &DestinationSelector, url: &Url) -> Option<&Arc<Destination>> {
         match via {
-            Via::Nothing => None,
-            Via::Named(name) => self.named(name),
-            Via::Url => match self.matching(url).as_slice() {
+            DestinationSelector::Nothing => None,
+            DestinationSelector::Named(name) => self.named(name),
+            DestinationSelector::Url => match self.matching(url).as_slice() {
                 [destination] => Some(destination),
                 _ => None,
             },

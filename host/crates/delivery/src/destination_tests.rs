@@ -26,18 +26,18 @@ fn the_longest_beginning_wins_and_a_name_beats_it() {
     ]
     .into_iter()
     .collect();
-    let named = |name: &str| Via::Named(name.into());
+    let named = |name: &str| DestinationSelector::Named(name.into());
     for (via, url, expected) in [
-        (Via::Url, "https://h/x", Some("host")),
-        (Via::Url, "https://h/hook?x", Some("hook")),
-        (Via::Url, "https://h/hooks", Some("host")),
-        (Via::Url, "https://h/hook/a", Some("hook")),
-        (Via::Url, "https://h/hook/a/b", Some("deep")),
-        (Via::Url, "https://other/b", Some("hook")),
-        (Via::Url, "http://h/hook", None),
+        (DestinationSelector::Url, "https://h/x", Some("host")),
+        (DestinationSelector::Url, "https://h/hook?x", Some("hook")),
+        (DestinationSelector::Url, "https://h/hooks", Some("host")),
+        (DestinationSelector::Url, "https://h/hook/a", Some("hook")),
+        (DestinationSelector::Url, "https://h/hook/a/b", Some("deep")),
+        (DestinationSelector::Url, "https://other/b", Some("hook")),
+        (DestinationSelector::Url, "http://h/hook", None),
         (named("host"), "https://h/hook/a/b", Some("host")),
         (named("none"), "https://h/hook/a/b", None),
-        (Via::Nothing, "https://h/hook/a/b", None),
+        (DestinationSelector::Nothing, "https://h/hook/a/b", None),
     ] {
         let found = all.find(&via, &url.parse().unwrap());
         assert_eq!(found.map(|found| &*found.name), expected, "{via:?} {url}");
@@ -56,9 +56,12 @@ fn a_private_destination_is_found_by_name_only() {
     .into_iter()
     .collect();
     let url: Url = "https://h/hook".parse().unwrap();
-    let name = |via: &Via| all.find(via, &url).map(|found| found.name.to_string());
-    assert_eq!(name(&Via::Url).as_deref(), Some("host"));
-    assert_eq!(name(&Via::Named("webhooks/a".into())).as_deref(), Some("webhooks/a"));
+    let name = |via: &DestinationSelector| all.find(via, &url).map(|found| found.name.to_string());
+    assert_eq!(name(&DestinationSelector::Url).as_deref(), Some("host"));
+    assert_eq!(
+        name(&DestinationSelector::Named("webhooks/a".into())).as_deref(),
+        Some("webhooks/a")
+    );
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub use dead_letter::DeadLetter;
 pub use dead_letter_filter::DeadLetterFilter;
 pub use dead_letters::{DeadLetterError, DeadLetters};
 pub use delivery::{Delivery, StartError, Storage};
-pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
+pub use destination::{Destination, DestinationError, DestinationSelector, Destinations, Receivers, Terms};
 pub use destination_counts::{DestinationState, LastError};
 pub use endpoint::{check_header, header_name};
 pub use file::{FileSettings, FileSync};

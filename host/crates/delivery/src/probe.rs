@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use super::destination::{Receivers, Via};
+use super::destination::{DestinationSelector, Receivers};
 use super::endpoint::Endpoint;
 use super::http::{Http, Sent};
 use super::request::Reach;
@@ -30,7 +30,7 @@ pub struct ProbeRequest {
     /// An `http:` or `https:` URL.
     pub url: String,
     /// Selects the configured destination.
-    pub via: Via,
+    pub via: DestinationSelector,
     /// The headers, as a module sets them.
     pub headers: Vec<(String, String)>,
     /// The body.
@@ -240,7 +240,7 @@ mod tests {
             id: "01".to_owned(),
             method: Method::Post,
             url: url.to_owned(),
-            via: Via::Url,
+            via: DestinationSelector::Url,
             headers: Vec::new(),
             body: Bytes::from_static(b"{}"),
         }

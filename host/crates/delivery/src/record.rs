@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hookhost_activity::TraceParent;
 
-use super::destination::Via;
+use super::destination::DestinationSelector;
 use super::request::{EventSummary, OutboxRequest, Reach};
 use hookhost_contract::Method;
 use hookhost_event::ByteString;
@@ -22,7 +22,7 @@ const VERSION: u8 = 2;
 /// The form without a summary of the event.
 const VERSION_WITHOUT_EVENT: u8 = 1;
 
-/// The bit of the byte of [`Via`] that is set if a [`Batching`](super::Batching) follows the body, as text.
+/// The bit of the byte of [`DestinationSelector`] that is set if a [`Batching`](super::Batching) follows the body, as text.
 const HAS_BATCHING: u8 = 0x80;
 
 /// The bit of the same byte that is set if a span follows after that: a `traceparent`, as text.
@@ -78,9 +78,9 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
     // The other seven bits. More are too many in any case.
     record.put_u8(reach | request.republishes.min(0x7f) << 1);
     let (via, name) = match &request.via {
-        Via::Url => (0, ""),
-        Via::Named(name) => (1, &**name),
-        Via::Nothing => (2, ""),
+        DestinationSelector::Url => (0, ""),
+        DestinationSelector::Named(name) => (1, &**name),
+        DestinationSelector::Nothing => (2, ""),
     };
     let has_batching = if request.batching.is_some() { HAS_BATCHING } else { 0 };
     let has_span = if request.span.is_some() { HAS_SPAN } else { 0 };
@@ -170,9 +170,9 @@ impl Reader {
             url,
             receivers: None,
             via: match via {
-                0 => Via::Url,
-                1 => Via::Named(name.into()),
-                2 => Via::Nothing,
+                0 => DestinationSelector::Url,
+                1 => DestinationSelector::Named(name.into()),
+                2 => DestinationSelector::Nothing,
                 _ => return Err(RecordError::Damaged),
             },
             reach,

@@ -20,7 +20,7 @@ pub(crate) fn request() -> OutboxRequest {
         method: Method::Patch,
         url: "http://u:p@h/é?x".into(),
         receivers: None,
-        via: Via::Named("crm".into()),
+        via: DestinationSelector::Named("crm".into()),
         reach: Reach::Public,
         headers: vec![("a".into(), "1".into()), ("a".into(), String::new())],
         body: Bytes::from_static(b"\0\xff body"),
@@ -40,7 +40,7 @@ pub(crate) fn request() -> OutboxRequest {
 fn a_record_gives_the_request_back() {
     let empty = OutboxRequest {
         event: EventSummary::default(),
-        via: Via::Nothing,
+        via: DestinationSelector::Nothing,
         reach: Reach::Anywhere,
         headers: vec![],
         body: Bytes::new(),
@@ -72,7 +72,7 @@ fn the_versions_stay_as_they_are() {
         },
         source: "s".into(),
         url: "u".into(),
-        via: Via::Named("n".into()),
+        via: DestinationSelector::Named("n".into()),
         headers: vec![("h".into(), "v".into())],
         body: Bytes::from_static(b"b"),
         ordering_key: "k".into(),

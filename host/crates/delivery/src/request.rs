@@ -13,7 +13,7 @@ use hookhost_contract::{Method, Ticket};
 use hookhost_event::ByteString;
 
 use super::batching::Batching;
-use super::destination::{Receivers, Via};
+use super::destination::{DestinationSelector, Receivers};
 
 /// Which addresses the URL of a request may lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +57,7 @@ pub struct OutboxRequest {
     /// The settings of the receivers; `None`: the settings at the start of delivery.
     pub receivers: Option<Arc<Receivers>>,
     /// Selects the configured destination.
-    pub via: Via,
+    pub via: DestinationSelector,
     /// Which addresses the URL may lead to.
     pub reach: Reach,
     /// Headers in order; repeated names are sent repeatedly. Headers about the connection or the length of the body
@@ -181,7 +181,7 @@ mod tests {
             method: Method::Post,
             url: "http://me:hidden-1@host/a?hidden-2".into(),
             receivers: None,
-            via: Via::Url,
+            via: DestinationSelector::Url,
             reach: Reach::Public,
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),

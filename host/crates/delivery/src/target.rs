@@ -18,7 +18,7 @@ use url::Url;
 use super::batch_group::{BatchGroup, BatchGroups, GroupIds};
 use super::batching::Batching;
 use super::counters::Counts;
-use super::destination::{Receivers, Terms, Via};
+use super::destination::{DestinationSelector, Receivers, Terms};
 use super::destination_counts::{DestinationCounts, DestinationKey};
 use super::direct::Pool;
 use super::endpoint::{Endpoint, Prepared};
@@ -61,7 +61,7 @@ pub(super) struct Targets {
 struct Table {
     receivers: Arc<Receivers>,
     begun: u64,
-    /// Targets by URL. If the URL alone does not decide, the key is the [`Via`], a space and the URL.
+    /// Targets by URL. If the URL alone does not decide, the key is the [`DestinationSelector`], a space and the URL.
     urls: HashMap<String, Rc<Target>>,
 }
 
@@ -155,7 +155,7 @@ impl Targets {
         http: &Http,
         receivers: &Arc<Receivers>,
         url: &str,
-        via: &Via,
+        via: &DestinationSelector,
     ) -> Result<Rc<Target>, String> {
         let mut table = self.table(http, receivers);
         let found = self.find(&mut table, http, url, via);
@@ -185,12 +185,18 @@ impl Targets {
         }
     }
 
-    fn find(&mut self, table: &mut Table, http: &Http, url: &str, via: &Via) -> Result<Rc<Target>, String> {
+    fn find(
+        &mut self,
+        table: &mut Table,
+        http: &Http,
+        url: &str,
+        via: &DestinationSelector,
+    ) -> Result<Rc<Target>, String> {
         let receivers = &table.receivers;
         let key: Cow<'_, str> = match via {
-            Via::Url => url.into(),
-            Via::Named(name) => format!("{name} {url}").into(),
-            Via::Nothing => format!(" {url}").into(),
+            DestinationSelector::Url => url.into(),
+            DestinationSelector::Named(name) => format!("{name} {url}").into(),
+            DestinationSelector::Nothing => format!(" {url}").into(),
         };
         if let Some(known) = table.urls.get(&*key) {
             return Ok(Rc::clone(known));

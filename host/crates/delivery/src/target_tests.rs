@@ -21,7 +21,7 @@ fn usual() -> Arc<Receivers> {
 
 fn id(targets: &mut Targets, http: &Http, url: &str) -> DestinationId {
     targets
-        .target(http, &usual(), url, &Via::Url)
+        .target(http, &usual(), url, &DestinationSelector::Url)
         .unwrap_or_else(|e| panic!("{url}: {e}"))
         .destination
         .id
@@ -52,17 +52,17 @@ fn a_configured_destination_is_a_receiver_of_its_own() {
     let http = Http::new();
     let configured = receivers([destination("hook", &["http://h/hook"])]);
     let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
-    let mut id = |url: &str, via: Via| {
+    let mut id = |url: &str, via: DestinationSelector| {
         let target = targets.target(&http, &configured, url, &via);
         target.ok().unwrap().destination.id
     };
-    let hook = id("http://h/hook", Via::Url);
-    assert_eq!(id("http://h/hook/x", Via::Url), hook);
-    assert_eq!(id("http://h/hook", Via::Named("hook".into())), hook);
-    let host = id("http://h/", Via::Url);
+    let hook = id("http://h/hook", DestinationSelector::Url);
+    assert_eq!(id("http://h/hook/x", DestinationSelector::Url), hook);
+    assert_eq!(id("http://h/hook", DestinationSelector::Named("hook".into())), hook);
+    let host = id("http://h/", DestinationSelector::Url);
     assert_ne!(host, hook);
-    assert_eq!(id("http://h/hook", Via::Nothing), host);
-    assert_eq!(id("http://h/hook", Via::Named("gone".into())), host);
+    assert_eq!(id("http://h/hook", DestinationSelector::Nothing), host);
+    assert_eq!(id("http://h/hook", DestinationSelector::Named("gone".into())), host);
 }
 
 #[test]
@@ -76,7 +76,12 @@ fn receivers_that_change_leave_the_order_and_change_the_terms() {
     };
     let (before, after) = (hook(1), hook(2));
     for url in ["http://h/hook/a", "https://h/hook/a"] {
-        let mut target = |under: &Arc<Receivers>| targets.target(&http, under, url, &Via::Url).ok().unwrap();
+        let mut target = |under: &Arc<Receivers>| {
+            targets
+                .target(&http, under, url, &DestinationSelector::Url)
+                .ok()
+                .unwrap()
+        };
         let old = target(&before);
         assert!(Rc::ptr_eq(&old, &target(&before)));
         let new = target(&after);
@@ -109,7 +114,12 @@ fn modules_under_different_configurations_do_not_drive_each_other_out() {
     };
     let (old, new) = (own("old"), own("new"));
     for url in ["http://h/a", "https://h/a"] {
-        let mut target = |under: &Arc<Receivers>| targets.target(&http, under, url, &Via::Url).ok().unwrap();
+        let mut target = |under: &Arc<Receivers>| {
+            targets
+                .target(&http, under, url, &DestinationSelector::Url)
+                .ok()
+                .unwrap()
+        };
         let (of_old, of_new) = (target(&old), target(&new));
         assert_eq!(of_old.destination.id, of_new.destination.id);
         for _ in 0..3 {
@@ -122,8 +132,14 @@ fn modules_under_different_configurations_do_not_drive_each_other_out() {
     // After many configurations in turn, the tables in use and a few others remain.
     for number in 0..50 {
         let next = own(&number.to_string());
-        targets.target(&http, &next, "https://h/a", &Via::Url).ok().unwrap();
-        targets.target(&http, &old, "https://h/a", &Via::Url).ok().unwrap();
+        targets
+            .target(&http, &next, "https://h/a", &DestinationSelector::Url)
+            .ok()
+            .unwrap();
+        targets
+            .target(&http, &old, "https://h/a", &DestinationSelector::Url)
+            .ok()
+            .unwrap();
     }
     assert_eq!(targets.tables.len(), CONFIGURATIONS);
     assert!(targets.tables.iter().any(|table| Arc::ptr_eq(&table.receivers, &old)));
@@ -144,7 +160,7 @@ fn invalid_urls_are_refused_without_showing_them() {
         "javascript:secret",
     ] {
         let error = targets
-            .target(&http, &usual(), url, &Via::Url)
+            .target(&http, &usual(), url, &DestinationSelector::Url)
             .err()
             .unwrap_or_else(|| panic!("{url} was taken"));
         assert!(!error.contains("secret"), "{error}");
@@ -156,7 +172,10 @@ fn invalid_urls_are_refused_without_showing_them() {
 fn full_tables_are_emptied_but_destinations_in_use_stay() {
     let http = Http::new();
     let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
-    let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
+    let held = targets
+        .target(&http, &usual(), "http://held/", &DestinationSelector::Url)
+        .ok()
+        .unwrap();
     for number in 0..3 * URLS {
         id(&mut targets, &http, &format!("http://h{number}/"));
     }
@@ -168,7 +187,7 @@ fn full_tables_are_emptied_but_destinations_in_use_stay() {
 fn header_sets_are_remembered_within_bounds() {
     let http = Http::new();
     let target = Targets::new(StdoutFormat::Json, Arc::default())
-        .target(&http, &usual(), "http://h/", &Via::Url)
+        .target(&http, &usual(), "http://h/", &DestinationSelector::Url)
         .ok()
         .unwrap();
     for number in (0..50).flat_map(|number| [number, 1000]) {

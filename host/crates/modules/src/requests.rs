@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::egress::{Egress, Granted, Refusal};
 use hookhost_contract::Request;
-use hookhost_delivery::{DestinationError, EventSummary, OutboxRequest, Reach, Via};
+use hookhost_delivery::{DestinationError, DestinationSelector, EventSummary, OutboxRequest, Reach};
 use hookhost_event::{ByteString, Detail, Event, Message, Property, json};
 use hookhost_settings::parse_duration;
 
@@ -60,9 +60,9 @@ pub(super) fn prepare(
     // The operator's options for a destination do not apply to hosts that the module chooses.
     let via = match (named, reach) {
         (Some(name), Reach::Public) => return Err(Refusal::Open(excerpt(&name))),
-        (Some(name), Reach::Anywhere) => Via::Named(name.into()),
-        (None, Reach::Public) => Via::Nothing,
-        (None, Reach::Anywhere) => Via::Url,
+        (Some(name), Reach::Anywhere) => DestinationSelector::Named(name.into()),
+        (None, Reach::Public) => DestinationSelector::Nothing,
+        (None, Reach::Anywhere) => DestinationSelector::Url,
     };
     Ok(OutboxRequest {
         id: event.id.to_string(),
@@ -261,7 +261,7 @@ mod tests {
             let got = got
                 .map(|request| (request.url, request.via))
                 .map_err(|refusal| refusal.to_string());
-            let expected = expected.map(|url| (url.to_owned(), delivery::Via::Named(name.into())));
+            let expected = expected.map(|url| (url.to_owned(), delivery::DestinationSelector::Named(name.into())));
             assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
         }
 
@@ -277,7 +277,10 @@ mod tests {
             prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
         };
         let chosen = open("http://far/x", None).unwrap();
-        assert_eq!((chosen.via, chosen.reach), (Via::Nothing, Reach::Public));
+        assert_eq!(
+            (chosen.via, chosen.reach),
+            (DestinationSelector::Nothing, Reach::Public)
+        );
         assert_eq!(
             open("x", Some("far")).unwrap_err().to_string(),
             "destination 'far' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"

@@ -156,7 +156,7 @@ fn a_proxy_gets_the_requests_and_its_own_credentials() {
     // A host that a module chose is checked by its address, which only a direct connection can do.
     let chosen = OutboxRequest {
         reach: Reach::Public,
-        via: Via::Nothing,
+        via: DestinationSelector::Nothing,
         ..request("http://127.0.0.1:9/", "k", "three")
     };
     delivery.outbox().append(vec![chosen]).unwrap();

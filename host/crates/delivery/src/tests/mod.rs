@@ -73,7 +73,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         method: Method::Post,
         url: url.into(),
         receivers: None,
-        via: Via::Url,
+        via: DestinationSelector::Url,
         reach: Reach::Anywhere,
         headers: vec![
             ("content-type".into(), "application/json".into()),
@@ -400,7 +400,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         request(&signed.url("/hook/x"), "k", "2"),
     ];
     batch.push(OutboxRequest {
-        via: Via::Nothing,
+        via: DestinationSelector::Nothing,
         ..request(&signed.url("/hook/x"), "k", "3")
     });
     delivery.outbox().append(batch).unwrap();
