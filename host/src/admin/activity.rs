@@ -168,6 +168,7 @@ async fn tap(State(Taps { log, places }): State<Taps>, asked: Asked<Selection>) 
     };
     let stream = TapStream {
         follower: log.follow(filter),
+        idle_line: IDLE_LINE,
         _place: place,
     };
     let headers = [
@@ -179,12 +180,14 @@ async fn tap(State(Taps { log, places }): State<Taps>, asked: Asked<Selection>) 
 
 struct TapStream {
     follower: Follower,
+    /// After this time without a line, an empty one is written.
+    idle_line: Duration,
     _place: OwnedSemaphorePermit,
 }
 
 impl TapStream {
     async fn next(mut self) -> Option<(Result<Bytes, serde_json::Error>, TapStream)> {
-        let Ok(followed) = timeout(IDLE_LINE, self.follower.next()).await else {
+        let Ok(followed) = timeout(self.idle_line, self.follower.next()).await else {
             return Some((Ok(Bytes::from_static(b"\n")), self));
         };
         let followed = followed?;
@@ -205,18 +208,20 @@ impl TapStream {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_follower_of_nothing_gets_empty_lines() {
         let log = ActivityLog::new();
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let stream = TapStream {
             follower: log.follow(ActivityFilter::default()),
+            idle_line: Duration::ZERO,
             _place: place,
         };
-        let (line, stream) = stream.next().await.unwrap();
+        let (line, mut stream) = stream.next().await.unwrap();
         assert_eq!(line.unwrap(), "\n");
         // The log ends with the host.
         drop(log);
+        stream.idle_line = IDLE_LINE;
         assert!(stream.next().await.is_none());
     }
 }

@@ -29,7 +29,7 @@ use tracing::{error, info};
 
 use super::api::{Api, ApiError, TIMEOUT, code};
 use super::key_table::{KeyTable, KeyUpdate, KeyValue};
-use super::last_messages::{From, LastMessages, StreamMessage};
+use super::last_messages::{LastMessages, StreamMessage};
 use super::random_id::random_id;
 use super::shared_outbox::SharedOutbox;
 use super::stream::{self, StreamError};
@@ -325,7 +325,7 @@ impl Inner {
             self.fill(last).await?;
         }
         let filter = self.subject(">");
-        let mut messages = LastMessages::open(&self.api, &self.stream(), &filter, From::Last).await?;
+        let mut messages = LastMessages::open(&self.api, &self.stream(), &filter).await?;
         let mut read = Some(KeyTable::default());
         loop {
             // All values are used at once, because a part of them would look as if the others were deleted.
