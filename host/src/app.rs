@@ -20,7 +20,7 @@ use tracing::{info, warn};
 pub use check::{check, complete};
 pub(crate) use settings::{engine_settings, trial_settings};
 use settings::{kept_limits, module_settings};
-use start::{kept_webhooks, raise_file_limit, start_exporter, storage, try_addresses, wait_for_webhooks};
+use start::{kept_webhooks, raise_file_limit, rollout, start_exporter, storage, try_addresses, wait_for_webhooks};
 
 use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
@@ -97,6 +97,7 @@ pub fn run(
         KeptStore::Shared(store) => Some(store.keys()),
         KeptStore::Own(_) => None,
     };
+    let (rollout, objects) = rollout(&config, shared.as_ref())?.unzip();
     let (reload, modules) = Reload::start(
         configuration,
         webhooks,
@@ -111,6 +112,10 @@ pub fn run(
     }
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
+    let rollout = rollout.map(|rollout| rollout.start(reload.handle(), handle.clone()));
+    let rollout = rollout
+        .transpose()
+        .context("cannot start the thread of the modules bucket")?;
     let running = admin::Running {
         modules: handle.clone(),
         monitor: delivery.monitor(),
@@ -119,7 +124,7 @@ pub fn run(
         status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone(), spans),
         clients,
         activity,
-        module_files: ModuleFiles::new(config.modules.dir.clone()),
+        module_files: ModuleFiles::new(config.modules.dir.clone(), objects),
         shared: shared.clone(),
         log,
     };
@@ -149,6 +154,7 @@ pub fn run(
     if let Some(recorder) = recorder {
         recorder.stop(left());
     }
+    drop(rollout);
     drop(reload);
     modules.stop(left());
     stores.close();

@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 mod fleet;
 pub mod logging;
+mod module_bucket;
 mod module_files;
 mod new_file;
 mod publisher;

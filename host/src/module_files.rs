@@ -3,17 +3,18 @@
 //! This writes and renames files. The folder is scanned afterwards, as after any other change of its files. A disabled
 //! module keeps its files under names that end in `.disabled`, which a scan ignores.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::module_bucket::{DISABLED, disabled};
 use crate::new_file::{NewFile, sync_folder};
+use hookhost_jetstream::{ObjectInfo, SharedObjects};
 use hookhost_modules::ModulesFolder;
 
-/// The ending of the files of a disabled module.
-const DISABLED: &str = ".disabled";
 /// The beginning of a WebAssembly file, core module or component.
 const MAGIC: &[u8; 4] = b"\0asm";
 
@@ -45,6 +46,9 @@ pub(crate) enum ModuleFileError {
     /// The content is too large.
     #[error("a module has at most {} MiB", MAX_WASM_BYTES >> 20)]
     TooLarge,
+    /// The bucket that the hosts share cannot be changed.
+    #[error("the bucket with the modules cannot be changed: {0}")]
+    Bucket(String),
     /// The folder cannot be changed.
     #[error("{path} cannot be written: {source}")]
     Write {
@@ -58,9 +62,13 @@ pub(crate) enum ModuleFileError {
 /// Limit of the size of a module, the same as for a file that is put into the folder.
 pub(crate) const MAX_WASM_BYTES: u64 = ModulesFolder::MAX_WASM_BYTES;
 
-/// The modules folder.
+/// The modules folder, or the object store that several hosts share.
 #[derive(Debug, Clone)]
-pub(crate) struct ModuleFiles(Option<PathBuf>);
+pub(crate) struct ModuleFiles {
+    /// Where files are written: the modules folder, or a folder for uploads to the store.
+    dir: Option<PathBuf>,
+    bucket: Option<SharedObjects>,
+}
 
 /// A module that is being written to a temporary file. Dropping it before [`finish`](NewModule::finish) removes the file.
 #[derive(Debug)]
@@ -70,12 +78,18 @@ pub(crate) struct NewModule {
     written: u64,
     /// The first bytes, until they are checked.
     head: Vec<u8>,
+    bucket: Option<SharedObjects>,
 }
 
 impl ModuleFiles {
-    /// Of this folder; `None` if the host has none. Removes the temporary files of interrupted uploads.
-    pub(crate) fn new(dir: Option<PathBuf>) -> ModuleFiles {
-        let files = ModuleFiles(dir);
+    /// Of this folder; `None` if the host has none. With a bucket, the folder is its mirror. Removes the temporary files of
+    /// interrupted uploads.
+    pub(crate) fn new(dir: Option<PathBuf>, bucket: Option<SharedObjects>) -> ModuleFiles {
+        let dir = match &bucket {
+            Some(_) => dir.and_then(|mirror| mirror.parent().map(Path::to_owned)),
+            None => dir,
+        };
+        let files = ModuleFiles { dir, bucket };
         files.remove_interrupted(SystemTime::now());
         files
     }
@@ -83,7 +97,7 @@ impl ModuleFiles {
     /// Removes temporary files that are too old at this time to belong to an upload. Other hosts may use the same folder. What
     /// cannot be removed stays, because it has no effect.
     fn remove_interrupted(&self, now: SystemTime) {
-        let entries = self.0.iter().filter_map(|dir| fs::read_dir(dir).ok());
+        let entries = self.dir.iter().filter_map(|dir| fs::read_dir(dir).ok());
         for entry in entries.flatten().flatten() {
             let is_temporary = entry.file_name().to_str().is_some_and(is_temporary);
             let written = entry.metadata().and_then(|metadata| metadata.modified());
@@ -96,8 +110,11 @@ impl ModuleFiles {
 
     /// The disabled modules, by name. Empty if the folder cannot be listed.
     pub(crate) fn disabled(&self) -> Vec<String> {
+        if let Some(bucket) = &self.bucket {
+            return disabled(&bucket.list().unwrap_or_default());
+        }
         let entries = self
-            .0
+            .dir
             .iter()
             .filter_map(|dir| fs::read_dir(dir).ok())
             .flatten()
@@ -125,7 +142,7 @@ impl ModuleFiles {
         getrandom::fill(&mut random).map_err(|error| failed(&target, io::Error::other(error)))?;
         let random = u64::from_ne_bytes(random);
         let temporary = target.with_file_name(format!(".{name}.wasm.{random:016x}"));
-        if let Some(dir) = &self.0 {
+        if let Some(dir) = &self.dir {
             fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
         }
         let file = NewFile::create(temporary.clone(), 0o666).map_err(|source| failed(&temporary, source))?;
@@ -134,6 +151,7 @@ impl ModuleFiles {
             target,
             written: 0,
             head: Vec::new(),
+            bucket: self.bucket.clone(),
         })
     }
 
@@ -145,6 +163,9 @@ impl ModuleFiles {
     pub(crate) fn enable(&self, name: &str, is_enabled: bool) -> Result<(), ModuleFileError> {
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
         let (wasm, toml) = (self.path(name, "wasm")?, self.path(name, "toml")?);
+        if let Some(bucket) = &self.bucket {
+            return enable_object(bucket, name, is_enabled);
+        }
         let renames = [wasm, toml].map(|path| {
             let disabled = disabled_path(&path);
             match is_enabled {
@@ -174,7 +195,7 @@ impl ModuleFiles {
     }
 
     fn path(&self, name: &str, extension: &str) -> Result<PathBuf, ModuleFileError> {
-        let dir = self.0.as_ref().ok_or(ModuleFileError::NoFolder)?;
+        let dir = self.dir.as_ref().ok_or(ModuleFileError::NoFolder)?;
         if !ModulesFolder::is_name(name) {
             return Err(ModuleFileError::Name);
         }
@@ -214,6 +235,9 @@ impl NewModule {
             return Err(ModuleFileError::NotWasm);
         }
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = &self.bucket {
+            return self.upload(bucket);
+        }
         let disabled = disabled_path(&self.target);
         if disabled.exists() {
             let name = disabled.file_name().unwrap_or_default();
@@ -222,6 +246,65 @@ impl NewModule {
         let done = self.file.replace(&self.target).and_then(|()| sync_folder(&self.target));
         done.map_err(|source| failed(&self.target, source))
     }
+}
+
+impl NewModule {
+    /// Puts the module into the object store.
+    fn upload(&self, bucket: &SharedObjects) -> Result<(), ModuleFileError> {
+        let name = self
+            .target
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let list = listed(bucket)?;
+        let is_disabled = list.get(&format!("{name}{DISABLED}")).is_some_and(|info| !info.deleted);
+        if is_disabled {
+            return Err(ModuleFileError::Exists(format!("{name}{DISABLED}")));
+        }
+        let content = fs::read(self.file.path()).map_err(|source| failed(self.file.path(), source))?;
+        let put = bucket.put(&name, &content, list.get(&name), BTreeMap::new());
+        put.map_err(|error| ModuleFileError::Bucket(error.to_string()))
+    }
+}
+
+/// The objects of a store that can be changed.
+fn listed(bucket: &SharedObjects) -> Result<BTreeMap<String, ObjectInfo>, ModuleFileError> {
+    if let Some(reason) = bucket.keys().trouble() {
+        return Err(ModuleFileError::Bucket(reason));
+    }
+    Ok(bucket.list().unwrap_or_default())
+}
+
+/// As [`ModuleFiles::enable`], in an object store.
+fn enable_object(bucket: &SharedObjects, module: &str, is_enabled: bool) -> Result<(), ModuleFileError> {
+    let list = listed(bucket)?;
+    let existing = |name: &String| list.get(name).filter(|info| !info.deleted);
+    let mut renames = ["wasm", "toml"].map(|ending| {
+        let name = format!("{module}.{ending}");
+        let disabled = format!("{name}{DISABLED}");
+        if is_enabled { (disabled, name) } else { (name, disabled) }
+    });
+    let [(wasm, _), _] = &renames;
+    if existing(wasm).is_none() {
+        return Err(ModuleFileError::Missing(wasm.clone()));
+    }
+    if let Some((_, to)) = renames
+        .iter()
+        .find(|(from, to)| existing(from).is_some() && existing(to).is_some())
+    {
+        return Err(ModuleFileError::Exists(to.clone()));
+    }
+    if is_enabled {
+        renames.reverse();
+    }
+    for (from, to) in &renames {
+        if let Some(info) = existing(from) {
+            let renamed = bucket.rename(info, to, list.get(to));
+            renamed.map_err(|error| ModuleFileError::Bucket(error.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a name is that of a temporary file: `.NAME.wasm.` and 16 hex digits.

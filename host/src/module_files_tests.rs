@@ -2,7 +2,7 @@ use super::*;
 
 fn folder() -> (tempfile::TempDir, ModuleFiles) {
     let dir = tempfile::tempdir().unwrap();
-    let files = ModuleFiles::new(Some(dir.path().to_owned()));
+    let files = ModuleFiles::new(Some(dir.path().to_owned()), None);
     (dir, files)
 }
 
@@ -78,7 +78,7 @@ fn names_are_checked() {
             "{name}"
         );
     }
-    let none = ModuleFiles::new(None);
+    let none = ModuleFiles::new(None, None);
     assert!(matches!(none.create("m"), Err(ModuleFileError::NoFolder)));
     assert!(none.disabled().is_empty());
 }

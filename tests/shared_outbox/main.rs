@@ -6,6 +6,7 @@ mod data_folder;
 mod dead_letters;
 mod faults;
 mod hosts;
+mod modules;
 mod network;
 mod security;
 mod webhooks;

@@ -36,7 +36,8 @@ pub(super) fn routes() -> OpenApiRouter<Running> {
 
 /// Puts a module into the modules folder, in place of one with this name, and scans the folder.
 ///
-/// The answer says whether the module loads. If it does not, the previous one keeps running.
+/// The answer says whether the module loads. If it does not, the previous one keeps running. If several hosts share a bucket
+/// with modules, the module is put there, and the hosts load it one after the other, after the answer.
 #[utoipa::path(put, path = "/module-files/{name}", params(("name" = String, Path, description = "The name of the module")),
     request_body(content = Vec<u8>, description = "The WebAssembly component", content_type = "application/wasm"),
     responses((status = 200, body = shape::Rescan), Fails<400>, Fails<408>, Fails<409>, Fails<413>, Fails<500>, Fails<503>))]
@@ -93,14 +94,14 @@ async fn next_part(
 
 /// Enables a disabled module.
 #[utoipa::path(post, path = "/module-files/{name}/enable", params(("name" = String, Path, description = "The name of the module")),
-    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<404>, Fails<409>, Fails<500>))]
+    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<404>, Fails<409>, Fails<500>, Fails<503>))]
 async fn enable(State(running): State<Running>, name: Named<String>) -> Answer<shape::Rescan> {
     change(running, name, true).await
 }
 
 /// Disables a module: it handles the rest of its queue, and its files stay in the folder under other names.
 #[utoipa::path(post, path = "/module-files/{name}/disable", params(("name" = String, Path, description = "The name of the module")),
-    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<404>, Fails<409>, Fails<500>))]
+    responses((status = 200, body = shape::Rescan), Fails<400>, Fails<404>, Fails<409>, Fails<500>, Fails<503>))]
 async fn disable(State(running): State<Running>, name: Named<String>) -> Answer<shape::Rescan> {
     change(running, name, false).await
 }
@@ -125,6 +126,7 @@ impl From<ModuleFileError> for Error {
             ModuleFileError::Missing(_) => StatusCode::NOT_FOUND,
             ModuleFileError::NoFolder | ModuleFileError::Exists(_) => StatusCode::CONFLICT,
             ModuleFileError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ModuleFileError::Bucket(_) => StatusCode::SERVICE_UNAVAILABLE,
             ModuleFileError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Error::new(status, error.to_string())

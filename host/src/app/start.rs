@@ -1,5 +1,6 @@
 //! What a start does before the parts of the host run.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -8,17 +9,18 @@ use rustix::process::{Resource as Limited, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
+use crate::module_bucket::{Mirror, Rollout};
 use crate::webhooks::{KeptStore, SharedWebhookStore, WebhookStore};
 use crate::{admin, reload, version};
 use hookhost_activity::ActivityLog;
 use hookhost_delivery::Storage;
-use hookhost_jetstream::{SharedKeys, SharedOutbox, WhenUnreachable};
+use hookhost_jetstream::{SharedKeys, SharedObjects, SharedOutbox, WhenUnreachable};
 use hookhost_listener::BindError;
 use hookhost_otlp::{Exporter, Resource};
 use hookhost_outbox::Store;
 
-/// How long the start waits for the webhooks in NATS.
-const WEBHOOKS_WAIT: Duration = Duration::from_secs(10);
+/// How long the start waits for a bucket of NATS.
+const BUCKET_WAIT: Duration = Duration::from_secs(10);
 
 /// Below this limit of open files, the log says so at the start: each client needs three.
 const FEW_OPEN_FILES: u64 = 1_024;
@@ -97,6 +99,31 @@ pub(super) fn kept_webhooks(config: &Config, outbox: Option<&SharedOutbox>) -> s
     WebhookStore::new(config.data.as_ref().map(|data| data.dir.as_path())).map(KeptStore::Own)
 }
 
+/// The rollout of the modules in an object store, and the store; `None`: they are not in one. Fills a new mirror.
+///
+/// # Errors
+///
+/// The store has another form, or the mirror cannot be read or written.
+pub(super) fn rollout(
+    config: &Config,
+    outbox: Option<&SharedOutbox>,
+) -> anyhow::Result<Option<(Rollout, SharedObjects)>> {
+    let (Some(outbox), Some(bucket), Some(data)) = (outbox, &config.modules.bucket, &config.data) else {
+        return Ok(None);
+    };
+    let objects = SharedObjects::open(outbox, &bucket.name);
+    let turns = SharedKeys::open(outbox, &bucket.name, BTreeMap::new());
+    let mirror = Mirror::open(&data.dir).context("cannot read the copy of the modules in the data folder")?;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).context("cannot make a random id")?;
+    let host = config.node.name.to_string();
+    let id = format!("{host} {:016x}", u64::from_ne_bytes(random));
+    let mut rollout = Rollout::new(objects.clone(), turns, mirror, bucket.rollout_wait, (host, id));
+    let limit = if outbox.is_ready() { BUCKET_WAIT } else { Duration::ZERO };
+    rollout.prepare(limit).context("cannot use the modules of the bucket")?;
+    Ok(Some((rollout, objects)))
+}
+
 /// Uses the webhooks of the bucket before the host serves clients, so that no event misses them. Without NATS, a host with a
 /// data folder uses its copy.
 ///
@@ -110,11 +137,7 @@ pub(super) fn wait_for_webhooks(
     has_copy: bool,
 ) -> anyhow::Result<()> {
     // An outbox that is not ready has waited for NATS already.
-    let limit = if outbox.is_ready() {
-        WEBHOOKS_WAIT
-    } else {
-        Duration::ZERO
-    };
+    let limit = if outbox.is_ready() { BUCKET_WAIT } else { Duration::ZERO };
     let is_read = webhooks.wait_until_read(limit).map_err(anyhow::Error::msg)?;
     if is_read {
         reload.use_shared_webhooks();

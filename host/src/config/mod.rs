@@ -49,7 +49,7 @@ pub use load::{default_file, environment, load, load_again, read_file, read_text
 pub use mqtt::Mqtt;
 pub use refused::Refused;
 pub use restart::Fixed;
-pub use sections::{Hooks, Modules, Shutdown, Wasm};
+pub use sections::{Hooks, Modules, ModulesBucket, Shutdown, Wasm};
 pub use webhook::{RulesFrom, Webhook};
 pub use webhooks::{LeftOutWebhook, NamedWebhook, SECTION as WEBHOOKS, WebhookAlone, destination_name};
 
@@ -257,6 +257,9 @@ fn read_sections(
     let mut delivery = root.section("delivery");
     let dead_letters = sections::dead_letters(root.section("dead_letters"));
     let shared_outbox = shared_outbox::read(&mut delivery, sources, dead_letters);
+    let data = sections::data(root.section("data"));
+    let data_dir = data.as_ref().map(|data| data.dir.as_path());
+    let modules = Modules::read(root.section("modules"), data_dir, shared_outbox.is_some());
     let mut config = Config {
         access: hookhost_access::Settings::read(authentication, root.section("access"), &surroundings, files),
         mqtt,
@@ -265,14 +268,14 @@ fn read_sections(
         webhook: Webhook::read(root.section("webhook"), broker),
         webhooks: Vec::new(),
         left_out_webhooks: Vec::new(),
-        modules: Modules::read(root.section("modules")),
+        modules,
         hooks: Hooks::read(root.section("hooks")),
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
         quarantine: sections::quarantine(root.section("quarantine")),
         dead_letters,
         delivery: sections::delivery(delivery),
         shared_outbox,
-        data: sections::data(root.section("data")),
+        data,
         admin: sections::admin(root.section("admin")),
         log: sections::log(root.section("log")),
         tracing: tracing::read(root.section("tracing"), sources),

@@ -3,11 +3,12 @@
 //!
 //! Those parts document the defaults. This module defines the keys and their ranges.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::admin::{self, TokenFrom};
 use crate::logging;
+use crate::module_bucket::mirror_dir;
 use hookhost_dead_letters::Limits;
 use hookhost_event::Node;
 use hookhost_hooks::{Overflow, QueueLimits};
@@ -48,11 +49,45 @@ pub(super) fn node(mut at: Section<'_>, format: Option<&str>) -> Node {
 pub struct Modules {
     /// The folder of `NAME.wasm` and `NAME.toml`. Without a folder there is only the built-in module.
     pub dir: Option<PathBuf>,
+    /// The object store of NATS with the same files; `dir` is then its mirror below the data folder.
+    pub bucket: Option<ModulesBucket>,
+}
+
+/// Modules in an object store of NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModulesBucket {
+    /// Its name.
+    pub name: String,
+    /// How long a host observes new modules before the next host loads them. 5 s: a module that fails on every event is
+    /// rolled back much earlier.
+    pub rollout_wait: Duration,
 }
 
 impl Modules {
-    pub(super) fn read(mut at: Section<'_>) -> Modules {
-        Modules { dir: at.path("dir") }
+    /// `data` is the data folder; `is_shared`: the hosts share an outbox.
+    pub(super) fn read(mut at: Section<'_>, data: Option<&Path>, is_shared: bool) -> Modules {
+        let dir = at.path("dir");
+        let bucket = at.text("bucket", None, |text| super::shared_outbox::stream(text).map(Some));
+        let rollout_wait = at.duration("rollout_wait", 5 * SECOND, Duration::ZERO..=HOUR);
+        let Some(name) = bucket else {
+            return Modules { dir, bucket: None };
+        };
+        let place = at.place().below("bucket");
+        let refuse = |text: &str| at.problem(place.problem(text));
+        if dir.is_some() {
+            refuse("replaces `dir` and --modules: use one of them");
+        }
+        if !is_shared {
+            refuse("needs NATS: set `outbox` in [delivery], such as \"nats://10.0.0.1:4222\"");
+        }
+        let Some(data) = data else {
+            refuse("needs a data folder for a copy of the modules: set `dir` in [data], or --data DIR");
+            return Modules::default();
+        };
+        Modules {
+            dir: Some(mirror_dir(data)),
+            bucket: Some(ModulesBucket { name, rollout_wait }),
+        }
     }
 }
 

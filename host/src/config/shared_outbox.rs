@@ -78,7 +78,7 @@ fn servers(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// The name of a stream, which is a part of subjects.
-fn stream(text: &str) -> Result<String, String> {
+pub(super) fn stream(text: &str) -> Result<String, String> {
     let is_valid = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if text.is_empty() || text.len() > 64 || !text.chars().all(is_valid) {
         return Err("should have 1 to 64 letters, digits, - and _".to_owned());

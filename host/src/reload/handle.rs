@@ -35,6 +35,12 @@ impl Handle {
         }
     }
 
+    /// The modules folder has changed: returns when the changes have effect. Blocks the calling thread for as long as loading
+    /// takes.
+    pub(crate) fn use_folder(&self) -> Rescan {
+        self.reload_trigger.ask(Reason::Folder).unwrap_or_default()
+    }
+
     /// Webhooks that several hosts share may have changed: returns when they have effect. Blocks the calling thread for as long
     /// as a reload takes.
     pub(crate) fn use_shared_webhooks(&self) {

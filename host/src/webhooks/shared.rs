@@ -231,6 +231,7 @@ impl Snapshot {
                 key: name.clone(),
                 revision: self.revisions.get(name).copied().unwrap_or(0),
                 value: value.map(Bytes::from),
+                lifetime: None,
             });
         }
         Ok(changes)

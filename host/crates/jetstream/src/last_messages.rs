@@ -24,6 +24,15 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// The server deletes a consumer without a connection after this time.
 const INACTIVE: Duration = Duration::from_secs(30);
 
+/// Which messages of each subject are read first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// The last one.
+    Last,
+    /// All of them.
+    First,
+}
+
 /// A message of the stream.
 pub(super) struct StreamMessage {
     pub(super) subject: String,
@@ -49,7 +58,7 @@ impl LastMessages {
     /// # Errors
     ///
     /// [`ApiError`].
-    pub(super) async fn open(api: &Api, stream: &str, filter: &str) -> Result<LastMessages, ApiError> {
+    pub(super) async fn open(api: &Api, stream: &str, filter: &str, begin: Begin) -> Result<LastMessages, ApiError> {
         let name = format!("watch-{}", random_id());
         let inbox = api.client.new_inbox();
         let body = json!({
@@ -59,7 +68,7 @@ impl LastMessages {
                 "name": name,
                 "deliver_subject": inbox,
                 "filter_subject": filter,
-                "deliver_policy": "last_per_subject",
+                "deliver_policy": match begin { Begin::Last => "last_per_subject", Begin::First => "all" },
                 "ack_policy": "none",
                 "max_deliver": 1,
                 "mem_storage": true,

@@ -32,7 +32,7 @@
 //! ([`SharedDeadLetters`]), and leaves the outbox afterwards. All hosts see the letters of all.
 //!
 //! **Buckets.** Webhooks that people create while hosts run are keys of a bucket whose values each host has in memory
-//! ([`SharedKeys`]).
+//! ([`SharedKeys`]). Modules can be the objects of a store ([`SharedObjects`]).
 //!
 //! **Attempts.** The bucket `NAME-attempts` has what is known of the failed attempts of a record (`attempt_states.rs`), so that
 //! the host that takes over continues with the next one at its time.
@@ -66,6 +66,7 @@ mod records;
 mod renewal;
 mod settings;
 mod shared_keys;
+mod shared_objects;
 mod shared_outbox;
 mod sharing_host;
 #[cfg(test)]
@@ -79,6 +80,7 @@ pub use outbox_record::{AppendError, AttemptState, Closed, Fetched, FetchedRecor
 pub use partition::partition;
 pub use settings::{Credentials, LetterLimits, Settings, TlsSettings};
 pub use shared_keys::{KeyChange, KeyWriteError, SharedKeys};
+pub use shared_objects::{ObjectError, ObjectInfo, SharedObjects, object_digest};
 pub use shared_outbox::SharedOutbox;
 pub use sharing_host::SharingHost;
 pub use start::{StartError, WhenUnreachable};

@@ -29,7 +29,7 @@ use tracing::{error, info};
 
 use super::api::{Api, ApiError, TIMEOUT, code};
 use super::key_table::{KeyTable, KeyUpdate, KeyValue};
-use super::last_messages::{LastMessages, StreamMessage};
+use super::last_messages::{Begin, LastMessages, StreamMessage};
 use super::random_id::random_id;
 use super::shared_outbox::SharedOutbox;
 use super::stream::{self, StreamError};
@@ -55,6 +55,8 @@ pub struct KeyChange {
     pub revision: u64,
     /// The new value; `None` deletes the key.
     pub value: Option<Bytes>,
+    /// The server deletes the key after this time, in whole seconds; `None`: it does not.
+    pub lifetime: Option<Duration>,
 }
 
 /// Why keys were not changed.
@@ -97,10 +99,20 @@ struct Inner {
     runtime: Handle,
     api: Api,
     bucket: String,
-    replicas: u8,
+    form: BucketForm,
     known: Mutex<Known>,
     state: watch::Sender<State>,
     on_change: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// How the keys of a bucket are stored.
+pub(super) struct BucketForm {
+    /// The configuration of the stream.
+    pub(super) configuration: Value,
+    /// The subject of a key is this and the key.
+    pub(super) prefix: String,
+    /// Each write removes the earlier messages of its key, because the stream keeps more than one.
+    pub(super) removes_earlier: bool,
 }
 
 /// What is known about the bucket.
@@ -116,12 +128,23 @@ impl SharedKeys {
     /// Opens a bucket on the connection of an outbox, and creates it if it does not exist. Does not block. `first` are the
     /// values for a bucket that was never written.
     pub fn open(outbox: &SharedOutbox, bucket: &str, first: BTreeMap<String, Bytes>) -> SharedKeys {
+        let form = key_value_form(bucket, outbox.parts().replicas);
+        SharedKeys::open_as(outbox, bucket, form, first)
+    }
+
+    /// The same for a bucket with another form.
+    pub(super) fn open_as(
+        outbox: &SharedOutbox,
+        bucket: &str,
+        form: BucketForm,
+        first: BTreeMap<String, Bytes>,
+    ) -> SharedKeys {
         let parts = outbox.parts();
         let keys = SharedKeys(Arc::new(Inner {
             runtime: parts.runtime.clone(),
             api: parts.api,
             bucket: bucket.to_owned(),
-            replicas: parts.replicas,
+            form,
             known: Mutex::new(Known {
                 table: KeyTable::default(),
                 created: String::new(),
@@ -206,12 +229,13 @@ impl Inner {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stream(&self) -> String {
-        format!("KV_{}", self.bucket)
+    fn stream(&self) -> &str {
+        let name = self.form.configuration.get("name").and_then(Value::as_str);
+        name.unwrap_or_default()
     }
 
     fn subject(&self, key: &str) -> String {
-        format!("$KV.{}.{key}", self.bucket)
+        format!("{}{key}", self.form.prefix)
     }
 
     fn changed(&self) {
@@ -269,6 +293,12 @@ impl Inner {
                 headers.insert("KV-Operation", "DEL");
                 headers.insert("Nats-TTL", MARK_AGE);
             }
+            if let Some(lifetime) = change.lifetime {
+                headers.insert("Nats-TTL", format!("{}s", lifetime.as_secs()));
+            }
+            if self.form.removes_earlier {
+                headers.insert("Nats-Rollup", "sub");
+            }
             if let Some(batch) = &batch {
                 headers.insert("Nats-Batch-Id", &**batch);
                 headers.insert("Nats-Batch-Sequence", number.to_string());
@@ -312,7 +342,7 @@ impl Inner {
     async fn session(&self, connections: &mut watch::Receiver<u64>) -> Result<(), StreamError> {
         let info = stream::prepare_stream(
             &self.api,
-            self.configuration(),
+            self.form.configuration.clone(),
             stream::first_sequence(SystemTime::now()),
         )
         .await?;
@@ -321,11 +351,12 @@ impl Inner {
             .and_then(Value::as_str)
             .unwrap_or("unknown")
             .to_owned();
-        if let Some(last) = unwritten(&info) {
+        // The content of objects is not known.
+        if let Some(last) = unwritten(&info).filter(|_| !self.form.removes_earlier) {
             self.fill(last).await?;
         }
         let filter = self.subject(">");
-        let mut messages = LastMessages::open(&self.api, &self.stream(), &filter).await?;
+        let mut messages = LastMessages::open(&self.api, self.stream(), &filter, Begin::Last).await?;
         let mut read = Some(KeyTable::default());
         loop {
             // All values are used at once, because a part of them would look as if the others were deleted.
@@ -389,6 +420,7 @@ impl Inner {
                 key,
                 revision: 0,
                 value: Some(value),
+                lifetime: None,
             })
             .collect();
         for batch in changes.chunks(MAX_BATCH) {
@@ -416,22 +448,6 @@ impl Inner {
         Ok(())
     }
 
-    fn configuration(&self) -> Value {
-        json!({
-            "name": self.stream(),
-            "subjects": [self.subject(">")],
-            "max_msgs_per_subject": 1,
-            "storage": "file",
-            "num_replicas": self.replicas,
-            "discard": "new",
-            "allow_atomic": true,
-            "allow_direct": true,
-            "allow_rollup_hdrs": true,
-            "deny_delete": true,
-            "allow_msg_ttl": true,
-        })
-    }
-
     fn update(&self, message: StreamMessage) -> Option<KeyUpdate> {
         let key = message.subject.strip_prefix(&self.subject(""))?.to_owned();
         Some(KeyUpdate {
@@ -444,6 +460,27 @@ impl Inner {
 
 fn unavailable(error: ApiError) -> KeyWriteError {
     KeyWriteError::Unavailable(error.to_string())
+}
+
+/// The form of a key-value bucket.
+fn key_value_form(bucket: &str, replicas: u8) -> BucketForm {
+    BucketForm {
+        configuration: json!({
+            "name": format!("KV_{bucket}"),
+            "subjects": [format!("$KV.{bucket}.>")],
+            "max_msgs_per_subject": 1,
+            "storage": "file",
+            "num_replicas": replicas,
+            "discard": "new",
+            "allow_atomic": true,
+            "allow_direct": true,
+            "allow_rollup_hdrs": true,
+            "deny_delete": true,
+            "allow_msg_ttl": true,
+        }),
+        prefix: format!("$KV.{bucket}."),
+        removes_earlier: false,
+    }
 }
 
 /// The last revision of a bucket that was never written; `None`: it has messages, or has had some.
