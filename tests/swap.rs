@@ -194,7 +194,7 @@ async fn settings_that_are_refused_change_nothing() {
             "[config]\nurls = [\"gopher://x\"]\nrule.message_publish = [{ action = \"x\" }]\n",
             "urls",
         ),
-        ("[config]\nrule.message_publish = [{ topics = [\"#\"] }]\n", "action"),
+        ("[config]\nrule.message_publish = [{ action = 1 }]\n", "action"),
         (
             "[config]\nrule.message_publish = [{ action = \"x\", topics = [\"a/#/b\"] }]\n",
             "topics",
