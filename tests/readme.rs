@@ -138,9 +138,9 @@ fn requests(sink: &Process, begin: &str) -> usize {
     lines.iter().filter(|line| line.starts_with(begin)).count()
 }
 
-/// Ends a process as Ctrl-C does.
+/// Ends a process. Not with SIGINT, which a shell that starts the tests in the background lets them ignore.
 async fn stop(mut process: Process) {
-    process.signal(rustix::process::Signal::INT);
+    process.signal(rustix::process::Signal::TERM);
     process.wait(PATIENCE).await;
 }
 
