@@ -11,12 +11,15 @@ use tracing::{error, info, warn};
 use super::mirror::Mirror;
 use super::plan::{Plan, ROLLED_BACK, module_files, module_of, plan};
 use super::turn::Turn;
+use crate::module_files::MAX_WASM_BYTES;
 use crate::reload;
 use hookhost_jetstream::{ObjectError, ObjectInfo, SharedKeys, SharedObjects, object_digest};
 use hookhost_modules::{self as modules, ModuleState, Status};
 
 /// The store must be unchanged for this time, because a module can have two files.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
+/// The wait after a failure. Other hosts can take the turn meanwhile.
+const RETRY: Duration = Duration::from_secs(5);
 /// The time between two looks at the modules.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -36,6 +39,8 @@ pub(crate) struct Rollout {
     seen: Option<(BTreeMap<String, ObjectInfo>, Instant)>,
     /// What the log reports already.
     reported: Option<String>,
+    /// When this host tries again after a failure.
+    retry_at: Option<Instant>,
 }
 
 /// The running thread. Dropping it ends the thread.
@@ -77,6 +82,7 @@ impl Rollout {
             host,
             seen: None,
             reported: None,
+            retry_at: None,
         }
     }
 
@@ -120,8 +126,16 @@ impl Rollout {
 
     fn run(&mut self, signals: &Receiver<Signal>, reload: &reload::Handle, modules: &modules::Handle) {
         while let Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) = signals.recv_timeout(LOOK_INTERVAL) {
+            if self.retry_at.is_some_and(|at| Instant::now() < at) {
+                continue;
+            }
             let done = self.step(signals, reload, modules);
+            self.retry_at = done.is_err().then(|| Instant::now() + RETRY);
             let reason = done.as_ref().err().map(ToString::to_string);
+            if done.is_err() {
+                // Only this host may have failed, for example because its disk is full.
+                self.turn.end();
+            }
             if let Some(reason) = reason.as_ref().filter(|reason| self.reported.as_ref() != Some(reason)) {
                 error!(reason, "the modules of the bucket cannot be used; trying again");
             }
@@ -239,6 +253,9 @@ impl Rollout {
         let mut new = BTreeMap::new();
         for (name, info) in files {
             if self.mirror.versions().get(name) != Some(&info.digest) {
+                if info.size > MAX_WASM_BYTES {
+                    anyhow::bail!("{name} has {} bytes; a module has at most {MAX_WASM_BYTES}", info.size);
+                }
                 new.insert(name.clone(), self.objects.get(info)?);
             }
         }

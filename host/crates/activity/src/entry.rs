@@ -218,8 +218,17 @@ impl AttemptEntry {
             client,
             topic,
         } = &self.subject;
-        // URL and destination are shared by all attempts.
-        let texts = [event, hook, client, topic, &self.text, &self.answer];
+        // Attempts share URL and destination, but a URL with placeholders can differ for each of them.
+        let texts: [&str; 8] = [
+            event,
+            hook,
+            client,
+            topic,
+            &self.url,
+            &self.destination,
+            &self.text,
+            &self.answer,
+        ];
         size_of::<AttemptEntry>() + texts.iter().map(|text| text.len()).sum::<usize>()
     }
 }

@@ -179,7 +179,12 @@ impl Api {
     }
 }
 
+/// A header of a message.
+pub(super) fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    Some(message.headers.as_ref()?.get(name)?.as_str())
+}
+
 /// The number in a header of a message.
-pub(super) fn header_number(message: &Message, header: &str) -> Option<u64> {
-    message.headers.as_ref()?.get(header)?.as_str().parse().ok()
+pub(super) fn header_number(message: &Message, name: &str) -> Option<u64> {
+    self::header(message, name)?.parse().ok()
 }

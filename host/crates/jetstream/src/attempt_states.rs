@@ -14,8 +14,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::api::{Api, ApiError, code, header_number};
-use super::bucket::{header, prepare_bucket};
+use super::api::{Api, ApiError, code, header, header_number};
+use super::bucket::prepare_bucket;
+use super::bucket_form::{is_deletion, mark_deletion};
 use super::outbox_record::AttemptState;
 use super::records;
 use super::settings::Settings;
@@ -59,22 +60,23 @@ impl AttemptStates {
 
     /// Writes the key of a record. Does not wait for an acknowledgement.
     pub(super) async fn write(&self, number: u64, state: Bytes) {
-        self.publish(number, &[("Nats-TTL", KEY_AGE)], state).await;
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-TTL", KEY_AGE);
+        self.publish(number, headers, state).await;
     }
 
     /// Deletes the key of a record. Does not wait for an acknowledgement.
     pub(super) async fn delete(&self, number: u64) {
-        let headers = [("KV-Operation", "DEL"), ("Nats-TTL", MARK_AGE)];
-        self.publish(number, &headers, Bytes::new()).await;
+        let mut headers = HeaderMap::new();
+        mark_deletion(&mut headers, MARK_AGE);
+        self.publish(number, headers, Bytes::new()).await;
     }
 
-    async fn publish(&self, number: u64, headers: &[(&'static str, &'static str)], value: Bytes) {
-        let mut map = HeaderMap::new();
-        headers.iter().for_each(|(name, value)| map.insert(*name, *value));
+    async fn publish(&self, number: u64, headers: HeaderMap, value: Bytes) {
         let (partition, sequence) = records::place(number);
         let subject = format!("$KV.{}.{partition}.{sequence}", self.name);
         // Without a connection the state is lost. The next owner knows less then.
-        self.api.client.publish_with_headers(subject, map, value).await.ok();
+        self.api.client.publish_with_headers(subject, headers, value).await.ok();
     }
 
     /// Reads the keys of these partitions, by the numbers of their records.
@@ -132,7 +134,7 @@ impl AttemptStates {
 
     /// The record of a key, and when the key was written by the clock of the server; `None` for the mark of a deleted key.
     fn key(&self, message: &Message) -> Option<(u64, i64)> {
-        if header(message, "KV-Operation").is_some() || header(message, "Nats-Marker-Reason").is_some() {
+        if is_deletion(message) {
             return None;
         }
         let key = header(message, "Nats-Subject")?.strip_prefix("$KV.")?;

@@ -6,7 +6,8 @@ use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::api::{Api, ApiError, code, header_number};
+use super::api::{Api, ApiError, code, header, header_number};
+use super::bucket_form::{BucketForm, is_deletion, mark_deletion};
 use super::membership::Snapshot;
 use super::settings::Settings;
 use super::sharing_host::SharingHost;
@@ -49,8 +50,13 @@ impl Bucket {
     ///
     /// [`ApiError`]. After [`ApiError::NoAnswer`] the key may be written.
     pub(super) async fn write(&self, key: &str, revision: u64, value: &str) -> Result<Option<u64>, ApiError> {
-        self.change(key, revision, &[], Bytes::copy_from_slice(value.as_bytes()))
-            .await
+        self.change(
+            key,
+            revision,
+            HeaderMap::new(),
+            Bytes::copy_from_slice(value.as_bytes()),
+        )
+        .await
     }
 
     /// Deletes a key. The result is that of [`Bucket::write`].
@@ -59,22 +65,19 @@ impl Bucket {
     ///
     /// [`ApiError`]. After [`ApiError::NoAnswer`] the key may be deleted.
     pub(super) async fn delete(&self, key: &str, revision: u64) -> Result<Option<u64>, ApiError> {
-        let headers = [("KV-Operation", "DEL"), ("Nats-TTL", MARK_AGE)];
-        self.change(key, revision, &headers, Bytes::new()).await
+        let mut headers = HeaderMap::new();
+        mark_deletion(&mut headers, MARK_AGE);
+        self.change(key, revision, headers, Bytes::new()).await
     }
 
     async fn change(
         &self,
         key: &str,
         revision: u64,
-        more: &[(&'static str, &'static str)],
+        mut headers: HeaderMap,
         value: Bytes,
     ) -> Result<Option<u64>, ApiError> {
-        let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Subject-Sequence", revision.to_string());
-        for (name, value) in more {
-            headers.insert(*name, *value);
-        }
         let subject = format!("$KV.{}.{key}", self.name);
         match self.api.publish(subject, headers, value).await {
             Ok(revision) => Ok(Some(revision)),
@@ -137,9 +140,8 @@ impl Bucket {
             return;
         };
         snapshot.last = snapshot.last.max(revision);
-        let is_deleted = header(message, "KV-Operation").is_some();
         match self.key(message) {
-            Some(("host", id)) if !is_deleted => {
+            Some(("host", id)) if !is_deletion(message) => {
                 snapshot.hosts.insert(id.to_owned(), revision);
             }
             Some(("partition", partition)) => {
@@ -159,19 +161,11 @@ impl Bucket {
 ///
 /// [`ApiError`].
 pub(super) async fn prepare_bucket(api: &Api, name: &str, replicas: u8) -> Result<(), ApiError> {
-    let configuration = json!({
-        "name": format!("KV_{name}"),
-        "subjects": [format!("$KV.{name}.>")],
-        "max_msgs_per_subject": 1,
-        "storage": "file",
-        "num_replicas": replicas,
-        "discard": "new",
-        "allow_direct": true,
-        "allow_rollup_hdrs": true,
-        "deny_delete": true,
-        "allow_msg_ttl": true,
-    });
-    match api.ask(&format!("STREAM.CREATE.KV_{name}"), &configuration).await {
+    let form = BucketForm::key_value(name, replicas);
+    match api
+        .ask(&format!("STREAM.CREATE.{}", form.stream()), &form.configuration)
+        .await
+    {
         Ok(_) => Ok(()),
         // An operator has changed it, for example its replicas.
         Err(error) if error.code() == Some(code::OTHER_STREAM) => Ok(()),
@@ -187,9 +181,4 @@ pub(super) fn host_key(id: &str) -> String {
 /// The key of a partition.
 pub(super) fn partition_key(partition: u16) -> String {
     format!("partition.{partition}")
-}
-
-/// A header of a message.
-pub(super) fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    Some(message.headers.as_ref()?.get(name)?.as_str())
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use super::api::{Api, ApiError};
+use super::api::{Api, ApiError, header};
+use super::bucket_form::is_deletion;
 use super::consumer::ack_numbers;
 use super::random_id::random_id;
 use super::stream::nanos;
@@ -37,7 +38,7 @@ pub(super) enum Begin {
 pub(super) struct StreamMessage {
     pub(super) subject: String,
     pub(super) sequence: u64,
-    /// The value of the header `KV-Operation`, or the reason of the server's own mark of a deletion.
+    /// Whether it is the mark of a deleted key.
     pub(super) is_deletion: bool,
     pub(super) bytes: Bytes,
 }
@@ -112,8 +113,7 @@ impl LastMessages {
             return Some(StreamMessage {
                 subject: message.subject.to_string(),
                 sequence,
-                is_deletion: header(&message, "KV-Operation").is_some()
-                    || header(&message, "Nats-Marker-Reason").is_some(),
+                is_deletion: is_deletion(&message),
                 bytes: message.payload,
             });
         }
@@ -135,8 +135,4 @@ impl LastMessages {
         }
         Some(())
     }
-}
-
-fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    Some(message.headers.as_ref()?.get(name)?.as_str())
 }

@@ -19,9 +19,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::api::{Api, ApiError};
+use super::bucket_form::BucketForm;
+use super::key_write::{KeyChange, KeyWriteError};
 use super::last_messages::{Begin, LastMessages};
 use super::random_id::random_id;
-use super::shared_keys::{BucketForm, KeyChange, KeyWriteError, SharedKeys};
+use super::shared_keys::SharedKeys;
 use super::shared_outbox::SharedOutbox;
 
 /// Size of a chunk, as the tools of NATS write them.
@@ -175,8 +177,8 @@ impl SharedObjects {
         Ok(content)
     }
 
-    /// Writes an object with notes, in place of one with its name that has this revision; 0: it does not exist. Blocks the
-    /// calling thread. Never call it from an async task.
+    /// Writes an object with notes, in place of `replaced`; `None`: no object had its name before. Blocks the calling thread.
+    /// Never call it from an async task.
     ///
     /// # Errors
     ///
@@ -218,10 +220,12 @@ impl SharedObjects {
                 }
                 Ok(())
             }
-            Err(error) => {
+            Err(ObjectError::Conflict) => {
                 self.remove_content(&nuid);
-                Err(error)
+                Err(ObjectError::Conflict)
             }
+            // The name may be written: then its content must stay.
+            Err(error) => Err(error),
         }
     }
 
@@ -236,8 +240,8 @@ impl SharedObjects {
         Ok(())
     }
 
-    /// Gives an object another name, without its notes; `replaced` is the removed object that had it. Blocks the calling thread. Never call it
-    /// from an async task.
+    /// Gives an object another name, without its notes; `replaced` is the removed object that had it. Blocks the calling
+    /// thread. Never call it from an async task.
     ///
     /// # Errors
     ///

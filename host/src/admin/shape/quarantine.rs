@@ -69,7 +69,7 @@ pub struct Left {
 pub struct Dropped {
     /// Numbers of the dropped entries.
     pub dropped: Vec<u64>,
-    /// Dead letters that could not be dropped; absent if there are none.
+    /// The dead letters that hookhost could not drop. Without such letters, the field is absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Left>,
 }

@@ -57,7 +57,7 @@ struct Watchers {
 impl Watchers {
     fn start(admin: SocketAddr) -> Watchers {
         let is_over = Arc::new(AtomicBool::new(false));
-        let streams = ["/api/v1/overview/stream", "/api/v1/tap?client=nobody"];
+        let streams = ["/api/v1/overview/stream", "/api/v1/tap?client=absent"];
         let followed = streams.map(|path| {
             let is_over = Arc::clone(&is_over);
             std::thread::spawn(move || follow(admin, path, &is_over))
